@@ -1,0 +1,173 @@
+"""The command line: `roadwarden serve · demo · migrate · simulate · superior · decode · bench · backup · restore · doctor`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roadwarden.settings import Settings, SettingsError, load_settings, settings_table, unknown_environment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Vehicle-monitoring server for JT/T 808 terminals and JT/T 809 platforms.",
+    pretty_exceptions_enable=False,
+)
+
+
+def configure_logging(level: str, name: str = "server") -> None:
+    """One line an event, to stderr, with the process's name in front."""
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s", force=True
+    )
+
+
+def settings_or_exit() -> Settings:
+    """The settings, or exit code 2 with a line for each wrong one."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        for problem in str(error).split("; "):
+            print(f"roadwarden: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    for name in unknown_environment():
+        print(f"roadwarden: {name} is no setting of ours and is ignored (see `roadwarden settings`)", file=sys.stderr)
+    configure_logging(settings.log_level)
+    return settings
+
+
+@app.command()
+def serve(
+    check_config: Annotated[bool, typer.Option("--check-config", help="check the settings and stop")] = False,
+) -> None:
+    """Run the server: terminals, database, alarms, console, forwarding."""
+    settings = settings_or_exit()
+    if check_config:
+        print("settings are right")
+        return
+    from roadwarden.serve import serve as run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def demo(
+    terminals: Annotated[int, typer.Option(min=0, help="simulated vehicles")] = 200,
+    interval: Annotated[float, typer.Option(min=0.1, help="seconds between two reports of a vehicle")] = 5.0,
+    seed: Annotated[int, typer.Option(help="same seed, same story")] = 1,
+) -> None:
+    """Server, simulated fleet and simulated superior platform on this machine, with one address to look at."""
+    from roadwarden.demo import demo as run
+
+    raise typer.Exit(run(terminals, interval, seed))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date (`serve` does it by itself)."""
+    settings = settings_or_exit()
+    from roadwarden.maintenance import migrate as run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="the server's address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="the server's JT/T 808 port")] = 6808,
+    terminals: Annotated[int, typer.Option(min=1, help="how many terminals")] = 200,
+    interval: Annotated[float, typer.Option(min=0.1, help="seconds between two reports of a terminal")] = 5.0,
+    seed: Annotated[int, typer.Option(help="same seed, same story")] = 1,
+    bad_links: Annotated[bool, typer.Option(help="drops, repeats, reordering, damage")] = True,
+    state: Annotated[Path | None, typer.Option(help="file that keeps the terminals' auth codes between runs")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="file for the account of what was sent and answered")] = None,
+) -> None:
+    """Simulated terminals on the road between Liaoning's cities."""
+    configure_logging("WARNING", "fleet")
+    from simulators.fleet import simulate as run
+
+    run(
+        host, port, terminals=terminals, interval_s=interval, seed=seed, bad_links=bad_links, state=state, ledger=ledger
+    )
+
+
+@app.command()
+def superior(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="main link port; 0 chooses one")] = 9809,
+) -> None:
+    """A simulated superior platform (上级平台) that counts what arrives over JT/T 809."""
+    configure_logging("WARNING", "superior")
+    from simulators.superior import serve as run
+
+    run(host, port)
+
+
+@app.command()
+def decode(
+    frames: Annotated[
+        list[str] | None, typer.Argument(help="hex of one or more frames; none: a line each from stdin")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line, for programs")] = False,
+    edition: Annotated[str | None, typer.Option(help="2011, 2013 or 2019; absent: as the frame says")] = None,
+) -> None:
+    """Explain JT/T 808 frames: a tree for people, JSON for programs. Junk is explained, too."""
+    from roadwarden.decode import decode as run
+
+    raise typer.Exit(run(frames or [], as_json, edition))
+
+
+@app.command()
+def bench() -> None:
+    """Stored reports per second end to end, beside the floors of the same run (needs the source tree)."""
+    try:
+        from bench.end_to_end import main as run
+    except ModuleNotFoundError:
+        print("roadwarden: the benchmarks live in the source tree: run `make bench` there", file=sys.stderr)
+        raise typer.Exit(1) from None
+    run()
+
+
+@app.command()
+def backup(target: Annotated[Path, typer.Argument(help="a new file")]) -> None:
+    """Write the whole database to one file (pg_dump's custom format); the server may run."""
+    settings = settings_or_exit()
+    from roadwarden.maintenance import backup as run
+
+    raise typer.Exit(run(settings, target))
+
+
+@app.command()
+def restore(source: Annotated[Path, typer.Argument(help="a file that `backup` wrote")]) -> None:
+    """Fill an empty database from a backup; refuses one that holds data."""
+    settings = settings_or_exit()
+    from roadwarden.maintenance import restore as run
+
+    raise typer.Exit(run(settings, source))
+
+
+@app.command()
+def doctor() -> None:
+    """Check database, ports, clock and disk, and say what to do."""
+    settings = settings_or_exit()
+    from roadwarden.doctor import doctor as run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting with its default and meaning."""
+    print(settings_table())
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""`roadwarden decode`: explain frames given as hex."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jt808
+
+
+def _lines(frames: list[str]) -> Iterator[str]:
+    if frames:
+        yield from frames
+    else:
+        for line in sys.stdin.buffer:  # bytes: a log may hold anything, and no line of it may stop us
+            text = line.decode("utf-8", "replace").strip()
+            if text:
+                yield text
+
+
+def _unreadable(text: str, problem: str) -> dict[str, Any]:
+    return {
+        "message_id": None,
+        "edition": None,
+        "phone": None,
+        "serial_no": None,
+        "body": {},
+        "errors": [problem],
+        "input": text[:200],
+    }
+
+
+def _bytes_of(text: str) -> bytes:
+    """Hex, with or without spaces, colons or 0x. Raises: ValueError with place and character."""
+    bare = "".join(text.replace("0x", "").replace("0X", "").replace(":", "").replace(",", "").split())
+    for place, character in enumerate(bare):
+        if character not in "0123456789abcdefABCDEF":
+            raise ValueError(f"not hex: {character!r} at character {place + 1}")
+    if len(bare) % 2:
+        raise ValueError(f"odd number of hex digits ({len(bare)}): the last byte is half")
+    return bytes.fromhex(bare)
+
+
+def decode(frames: Iterable[str], as_json: bool, edition_name: str | None) -> int:
+    """Exit code: 0 when every input was explained, junk included (its ``errors`` say so); 2 for a wrong option."""
+    try:
+        edition = jt808.Edition(edition_name) if edition_name else None
+    except ValueError:
+        print(f"roadwarden: --edition {edition_name}: it is 2011, 2013 or 2019", file=sys.stderr)
+        return 2
+    for text in _lines(list(frames)):
+        try:
+            explanations = jt808.explain_stream(_bytes_of(text), edition)
+        except ValueError as error:
+            if as_json:
+                print(json.dumps(_unreadable(text, str(error)), ensure_ascii=False), flush=True)
+            else:
+                print(f"{error}: {text[:80]}")
+            continue
+        if not explanations:
+            if as_json:
+                print(json.dumps(_unreadable(text, "no bytes"), ensure_ascii=False), flush=True)
+            else:
+                print("no bytes")
+        for explanation in explanations:
+            facts = explanation.as_json()
+            print(json.dumps(facts, ensure_ascii=False) if as_json else explanation.as_tree(), flush=True)
+    return 0

@@ -1,0 +1,143 @@
+"""Processes that end with their parent, one server to a data directory, and a first line that says it is ready."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+PR_SET_PDEATHSIG: Final = 1
+ASIDE: Final = "\x1e"  # the record separator begins a line that is meant for the parent alone
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """A `preexec_fn`: the kernel sends the child this signal when its parent is gone, kill -9 included.
+
+    The signal follows the *thread* that started the child, so children are started from the main thread.
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it went in between
+            os._exit(1)
+
+    return prepare
+
+
+class AlreadyRunning(Exception):
+    """Another process holds the lock for longer than we were willing to wait."""
+
+
+class Lock:
+    """A file lock held for the life of the process. A predecessor that is just ending is waited for."""
+
+    def __init__(self, path: Path, wait_s: float) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = path.open("a+")
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > until:
+                    self._file.seek(0)
+                    holder = self._file.read().strip() or "unknown"
+                    raise AlreadyRunning(f"{path}: held by process {holder}") from None
+                time.sleep(0.05)
+            else:
+                break
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()
+
+
+class Child:
+    """A child process of our own code. What it writes to standard output is passed on line by line: to ``on_line``,
+    and to our own standard output, except lines that begin with :data:`ASIDE` (they are for the parent alone)."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.started = time.monotonic()
+        self.lines: deque[str] = deque(maxlen=100)
+        self._on_line = on_line
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.PIPE,
+            env=dict(os.environ) | dict(environment or {}) | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # Ctrl-C is the parent's to hear: it stops its children in order
+            preexec_fn=die_with_parent(),
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"{name}-output", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            line = line.rstrip("\n")
+            self.lines.append(line)
+            if not line.startswith(ASIDE):
+                print(line, flush=True)
+            if self._on_line is not None:
+                self._on_line(line)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when it has ended in time."""
+        try:
+            self._process.wait(max(timeout_s, 0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self, timeout_s: float) -> None:
+        """SIGTERM, and SIGKILL when that was not enough."""
+        self.stop()
+        if not self.wait(timeout_s):
+            self.stop(signal.SIGKILL)
+            self.wait(2)
+
+
+def tell_parent(**message: Any) -> None:
+    """From a child to its parent: one JSON line that goes no further."""
+    print(ASIDE + json.dumps(message), flush=True)
+
+
+def heard(line: str) -> dict[str, Any]:
+    """What a child told; empty for a line that is not for us."""
+    message: dict[str, Any] = json.loads(line[len(ASIDE) :]) if line.startswith(ASIDE) else {}
+    return message

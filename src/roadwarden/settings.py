@@ -1,0 +1,131 @@
+"""The settings: one typed class, read from ``ROADWARDEN_*`` in the environment, then from ``roadwarden.toml``.
+
+Every field has a default that works, its unit in the name and a sentence; the table in the README is printed from it
+(`roadwarden settings`). A wrong value, or an unknown key in the file, is an error that names the key; an unknown
+``ROADWARDEN_*`` in the environment is only a warning, since container platforms put such names there by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "ROADWARDEN_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(Exception):
+    """A setting is unknown or wrong; the message names it and says what is allowed."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid")
+
+    data_dir: Path = Field(Path("var/data"), description="where the journal, the embedded database and secrets live")
+    database_url: SecretStr | None = Field(
+        None, description="a PostgreSQL server to use, e.g. `postgresql://user:password@host/name`; absent: embedded"
+    )
+    postgres_bin: Path | None = Field(
+        None, description="bin directory of the PostgreSQL to embed; absent: the one that came with the installation"
+    )
+    bind: str = Field("127.0.0.1", description="address to listen on; `0.0.0.0` opens the server to the network")
+    jt808_port: Port = Field(6808, description="terminals, TCP and UDP; 0 chooses a free port")
+    http_port: Port = Field(8080, description="console and API; 0 chooses a free port")
+    jt809_port: Port = Field(6809, description="sub links of superior platforms; 0 chooses a free port")
+    admin_password: SecretStr | None = Field(
+        None, description="password of the user `admin`; absent: generated and printed once, at the first start"
+    )
+    enrolment: Literal["open", "approve"] = Field(
+        "approve", description="`open` takes in every terminal that registers; `approve` lists unknown ones to approve"
+    )
+    center_name: str = Field("道路运输车辆监控中心", description="name of the monitoring centre, shown in the console")
+    map_tiles_url: str | None = Field(
+        None, description="XYZ map tiles, e.g. `https://tiles.example/{z}/{x}/{y}.png`; absent: the built-in map"
+    )
+    map_tiles_gcj02: bool = Field(False, description="the tiles are in GCJ-02 (maps published in China usually are)")
+    map_tiles_attribution: str = Field("", description="the credit that the tile source asks for")
+    speed_limit_kmh: float = Field(100.0, gt=0, le=250, description="platform overspeed: limit without one of its own")
+    overspeed_duration_s: float = Field(30.0, ge=0, le=3600, description="platform overspeed: longer than this rings")
+    offline_after_s: float = Field(600.0, ge=30, le=86400, description="off-line alarm: silent this long with ACC on")
+    future_tolerance_s: float = Field(
+        600.0, ge=0, le=86400, description="a fix further ahead of its receipt than this goes to quarantine"
+    )
+    oldest_year: int = Field(2010, ge=2000, le=2100, description="a fix older than this year goes to quarantine")
+    journal_max_bytes: int = Field(
+        20 * 1024**3, ge=1024**2, description="above this size of the journal reports are no longer taken"
+    )
+    retention_days: int = Field(190, ge=1, le=3660, description="positions older than this are dropped (law: 6 months)")
+    command_timeout_s: float = Field(10.0, gt=0, le=600, description="first wait for a terminal's answer to a command")
+    command_attempts: int = Field(3, ge=1, le=10, description="how often a command is sent before it has timed out")
+    forward_barrier_s: float = Field(
+        10.0, ge=1, le=60, description="809: while data flow, ask this often whether the superior platform has them"
+    )
+    forward_history_per_s: int = Field(2000, ge=1, description="809: pace of the catch-up after a broken link")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged, to stderr")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get(f"{PREFIX}CONFIG", "roadwarden.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    @property
+    def run_dir(self) -> Path:
+        """Small files of the running server: pids, locks, the ports it chose."""
+        return self.data_dir / "run"
+
+
+NOT_SETTINGS = {f"{PREFIX}CONFIG", f"{PREFIX}TEST_REQUIRE", f"{PREFIX}TIMESCALEDB_DIR"}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over environment and file.
+
+    Raises:  SettingsError: a key is unknown, a value is not allowed, the file cannot be read.
+    """
+    config = os.environ.get(f"{PREFIX}CONFIG")
+    if config and not Path(config).is_file():
+        raise SettingsError(f"{PREFIX}CONFIG={config}: no such file")
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else "?"
+            given = problem.get("input")
+            value = "" if name in ("admin_password", "database_url") else f"={given!r}"
+            problems.append(f"{PREFIX}{name.upper()}{value}: {problem['msg']}")
+        raise SettingsError("; ".join(problems)) from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"roadwarden.toml: {error}") from error
+    return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+
+
+def unknown_environment() -> list[str]:
+    """``ROADWARDEN_*`` names in the environment that no setting has: misspelt, most likely."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | NOT_SETTINGS
+    return sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known)
+
+
+def settings_table() -> str:
+    """The README's table of settings, as Markdown."""
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines)
