@@ -31,17 +31,16 @@ class BadFrame(NamedTuple):
     raw: bytes
 
 
-# XOR of n bytes by folding one big integer: shift by the largest power of two below n bytes, then by half of it, ...
-_FOLDS: Final = tuple(tuple(8 << i for i in range(bits - 1, -1, -1)) for bits in range(17))
+# XOR of n bytes by folding one big integer onto itself: shift by the largest power of two that is not above n bytes,
+# then by half of it, ... down to one byte; the row is n.bit_length(). What a shift leaves above its half is never read.
+# Four times as fast as a loop over 80 bytes.
+_FOLDS: Final = tuple(tuple(8 << i for i in range(bits - 1, -1, -1)) for bits in range(33))
 
 
 def checksum(content: bytes) -> int:
     """XOR of all bytes (校验码). Over header and body it is the check byte; with the check byte included it is 0."""
-    folded = int.from_bytes(content, "big")
-    length = len(content)
-    if length > 65536:
-        return checksum(content[:65536]) ^ checksum(content[65536:])
-    for shift in _FOLDS[(length - 1).bit_length() if length else 0]:
+    folded = int.from_bytes(content)
+    for shift in _FOLDS[len(content).bit_length()]:
         folded ^= folded >> shift
     return folded & 0xFF
 
@@ -57,13 +56,12 @@ def unescape(body: bytes) -> bytes:
     Args:    body: what stood between two 7e flags, check byte included.
     Raises:  FrameError("bad_escape"): 7d stands last, or before anything but 01 or 02.
     """
-    escapes = body.count(b"\x7d")
-    if not escapes:
-        return body
-    if escapes != body.count(b"\x7d\x01") + body.count(b"\x7d\x02"):
+    plain = body.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
+    # Each pair undone shortens by one; a 7d that began no pair is the difference. (A replacement cannot make a pair
+    # that was not there: it leaves 7e or 7d behind a 7d, never 01 or 02.)
+    if len(body) - len(plain) != body.count(b"\x7d"):
         raise FrameError("bad_escape", "7d is followed by neither 01 nor 02")
-    # Every 7d starts a pair, so the order of the two replacements cannot make a pair that was not there.
-    return body.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
+    return plain
 
 
 def enframe(content: bytes) -> bytes:
@@ -116,9 +114,7 @@ class Deframer:
         if pieces:
             if self._overlong or not self._in_frame:
                 self._resynchronise(pieces.pop(0), found)
-            for raw in pieces:
-                if raw:
-                    found.append(self._open(raw))
+            found += [self._open(raw) for raw in pieces if raw]
         if self._overlong:
             tail = b""
         elif len(tail) > self._max_bytes:
@@ -142,7 +138,15 @@ class Deframer:
         self._overlong = False
 
     def _open(self, raw: bytes) -> bytes | BadFrame:
-        if len(raw) > self._max_bytes:
+        length = len(raw)
+        if MIN_FRAME_BYTES <= length <= self._max_bytes and b"\x7d" not in raw:
+            # The usual frame: checksum() written out, because the calls cost as much as the work.
+            folded = int.from_bytes(raw)
+            for shift in _FOLDS[length.bit_length()]:
+                folded ^= folded >> shift
+            if not folded & 0xFF:
+                return raw[:-1]
+        if length > self._max_bytes:
             return BadFrame("too_long", raw[: self._max_bytes])
         try:
             return open_frame(raw)

@@ -1,0 +1,187 @@
+"""Pieces that message layouts share: times, texts, scaled numbers, and the labels of the bodies' fields.
+
+Source: JT/T 808-2013 and -2019 §4.2 (data types): BCD, STRING in GBK; times are GMT+8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from construct import (
+    Adapter,
+    Byte,
+    Bytes,
+    Construct,
+    ConstructError,
+    GreedyBytes,
+    Int16ub,
+    Int32ub,
+    Prefixed,
+    ValidationError,
+)
+
+CHINA_TIME: Final = timezone(timedelta(hours=8), "GMT+8")
+"""The clock of the wire: every time field is GMT+8."""
+
+NOT_A_CHARACTER: Final = "\ufffd"
+"""Stands in decoded text where the wire had bytes that are no GBK, or a 00 in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How a field of a body is shown: ``Annotated[int, Label("纬度", "°")]``."""
+
+    chinese: str
+    unit: str = ""
+
+
+def decode_bcd_time(raw: bytes) -> datetime | None:
+    """BCD[6] YYMMDDhhmmss in GMT+8 -> aware UTC; None when the six bytes are no time (terminals without a fix send
+    zeros). The years are 2000 to 2099."""
+    digits = raw.hex()
+    if len(digits) != 12 or not digits.isdecimal():
+        return None
+    year, month, day, hour, minute, second = (int(digits[i : i + 2]) for i in range(0, 12, 2))
+    try:
+        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=CHINA_TIME)
+    except ValueError:
+        return None
+    return local.astimezone(UTC)
+
+
+def encode_bcd_time(time: datetime | None) -> bytes:
+    """Aware datetime -> BCD[6] in GMT+8, whole seconds; None gives six zeros.
+
+    Raises:  ValueError: the time is naive, or not within the years 2000 to 2099 of GMT+8.
+    """
+    if time is None:
+        return bytes(6)
+    if time.tzinfo is None:
+        raise ValueError(f"{time} has no time zone")
+    try:
+        local = time.astimezone(CHINA_TIME)
+    except OverflowError as error:
+        raise ValueError(f"{time} is out of range") from error
+    if not 2000 <= local.year <= 2099:
+        raise ValueError(f"{time} is not within the years 2000 to 2099")
+    return bytes.fromhex(local.strftime("%y%m%d%H%M%S"))
+
+
+def decode_text(raw: bytes) -> str:
+    """GBK text (read as gb18030, its superset), without the 00s behind it (2011 ends a STRING with one; terminals pad
+    plates with them). What is no text reads U+FFFD, never an error: a bad character costs that character."""
+    return raw.rstrip(b"\0").decode("gb18030", "replace").replace("\0", NOT_A_CHARACTER)
+
+
+def encode_text(text: str) -> bytes:
+    """Text -> GBK (gb18030). Raises:  ValueError: a lone surrogate, which is no character."""
+    return text.encode("gb18030")
+
+
+class _Text(Adapter):  # type: ignore[misc]
+    """GBK text over bytes."""
+
+    def _decode(self, obj: bytes, context: Any, path: str) -> str:
+        return decode_text(obj)
+
+    def _encode(self, obj: str, context: Any, path: str) -> bytes:
+        try:
+            return encode_text(obj)
+        except ValueError as error:
+            raise ValidationError(str(error), path=path) from error
+
+
+class _Padded(_Text):
+    """Text in a field of fixed length. 2011 pads with spaces, 2013 with 00 behind, 2019 prints 00 in front while
+    units pad behind: both are taken off on both sides; written padded behind with 00."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(Bytes(length))
+        self.length = length
+
+    def _decode(self, obj: bytes, context: Any, path: str) -> str:
+        return decode_text(obj.strip(b"\0 "))
+
+    def _encode(self, obj: str, context: Any, path: str) -> bytes:
+        raw: bytes = super()._encode(obj, context, path)
+        if len(raw) > self.length:
+            raise ValidationError(f"{obj!r} is longer than {self.length} bytes", path=path)
+        return raw.ljust(self.length, b"\0")
+
+
+class _BcdTime(Adapter):  # type: ignore[misc]
+    def _decode(self, obj: bytes, context: Any, path: str) -> datetime | None:
+        return decode_bcd_time(obj)
+
+    def _encode(self, obj: datetime | None, context: Any, path: str) -> bytes:
+        try:
+            return encode_bcd_time(obj)
+        except ValueError as error:
+            raise ValidationError(str(error), path=path) from error
+
+
+class _Tenths(Adapter):  # type: ignore[misc]
+    """Integer of 0.1 units <-> float; 623 reads 62.3 exactly."""
+
+    def _decode(self, obj: int, context: Any, path: str) -> float:
+        return obj / 10
+
+    def _encode(self, obj: float, context: Any, path: str) -> int:
+        return round(obj * 10)
+
+
+class _Coordinate(Adapter):  # type: ignore[misc]
+    """Absolute degrees x 10^6 whose sign is a bit of ``status_flags``, a field before it <-> signed degrees."""
+
+    def __init__(self, negative_bit: int) -> None:
+        super().__init__(Int32ub)
+        self.mask = 1 << negative_bit
+
+    def _decode(self, obj: int, context: Any, path: str) -> float:
+        return (-obj if context.status_flags & self.mask else obj) / 1_000_000
+
+    def _encode(self, obj: float, context: Any, path: str) -> int:
+        return round(abs(obj) * 1_000_000)
+
+
+Text: Final[Construct] = _Text(GreedyBytes)
+"""Text to the end of the body."""
+
+TextByteLength: Final[Construct] = _Text(Prefixed(Byte, GreedyBytes))
+"""A length byte, then that much text."""
+
+BcdTime: Final[Construct] = _BcdTime(Bytes(6))
+"""Aware UTC datetime, or None for six bytes that are no time."""
+
+Tenths16: Final[Construct] = _Tenths(Int16ub)
+"""WORD in units of 0.1."""
+
+
+def padded_text(length: int) -> Construct:
+    """Text in a field of ``length`` bytes."""
+    return _Padded(length)
+
+
+def coordinate(negative_bit: int) -> Construct:
+    """Signed degrees; ``negative_bit`` is the bit of ``status_flags`` that says south or west."""
+    return _Coordinate(negative_bit)
+
+
+__all__ = [
+    "CHINA_TIME",
+    "NOT_A_CHARACTER",
+    "BcdTime",
+    "ConstructError",
+    "Label",
+    "Tenths16",
+    "Text",
+    "TextByteLength",
+    "coordinate",
+    "decode_bcd_time",
+    "decode_text",
+    "encode_bcd_time",
+    "encode_text",
+    "padded_text",
+]

@@ -1,0 +1,181 @@
+"""The table of messages, and the reading and writing of any body by it.
+
+A message is three things in one place: a frozen dataclass for the body, the construct layout that packs it, and one
+``register(...)`` line. Decoding, encoding, logs, explanations, the simulators and the message list read this table.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from io import BytesIO
+from typing import Any, Final
+
+from construct import Construct, ConstructError, Container, Struct
+
+from jt808.errors import BodyError, UsageError
+from jt808.header import Edition
+
+ALL_EDITIONS: Final = (Edition.V2011, Edition.V2013, Edition.V2019)
+SINCE_2013: Final = (Edition.V2013, Edition.V2019)
+
+
+class Direction(StrEnum):
+    """Who sends it."""
+
+    UPLINK = "uplink"  # 终端 -> 平台
+    DOWNLINK = "downlink"  # 平台 -> 终端
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Base of all message bodies (消息体)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMessage(Message):
+    """A message that this library does not know: its bytes, untouched."""
+
+    message_id: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """One row of the table."""
+
+    message_id: int
+    name: str
+    chinese: str
+    clause: str
+    direction: Direction
+    editions: tuple[Edition, ...]
+    body: type[Message]
+    layouts: Mapping[Edition, Construct]
+    answer_id: int | None  # what the other side answers with; None: never answered
+    choose: Callable[[Edition, bytes], Edition] | None  # the edition whose layout a body really has
+
+
+_by_id: dict[int, MessageType] = {}
+_by_body: dict[type[Message], MessageType] = {}
+
+
+def register(
+    message_id: int,
+    body: type[Message],
+    layout: Construct | Mapping[Edition, Construct],
+    *,
+    name: str,
+    chinese: str,
+    clause: str,
+    direction: Direction,
+    answer_id: int | None,
+    editions: tuple[Edition, ...] = ALL_EDITIONS,
+    choose: Callable[[Edition, bytes], Edition] | None = None,
+) -> None:
+    """Add a row.
+
+    Args:    layout: one Struct whose names are the dataclass's fields, or one by edition.
+             choose: (edition of the header, body) -> edition of the body, where the two may differ.
+    """
+    if message_id in _by_id or body in _by_body:
+        raise ValueError(f"0x{message_id:04X} {body.__name__} is registered already")
+    layouts = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(ALL_EDITIONS, layout)
+    row = MessageType(message_id, name, chinese, clause, direction, editions, body, layouts, answer_id, choose)
+    _by_id[message_id] = row
+    _by_body[body] = row
+
+
+def message_types() -> Iterator[MessageType]:
+    """All rows, by message id."""
+    return iter(sorted(_by_id.values(), key=lambda row: row.message_id))
+
+
+def message_type(message_id: int) -> MessageType | None:
+    """The row of a message id; None when the library does not know it."""
+    return _by_id.get(message_id)
+
+
+def type_of(message: Message) -> MessageType:
+    """The row of a body. Raises:  UsageError: no such body is registered (UnknownMessage has no row)."""
+    try:
+        return _by_body[type(message)]
+    except KeyError:
+        raise UsageError(f"{type(message).__name__} is no registered message") from None
+
+
+def message_id_of(message: Message) -> int:
+    """The id a body is sent under."""
+    return message.message_id if isinstance(message, UnknownMessage) else type_of(message).message_id
+
+
+def body_edition(message_id: int, edition: Edition, body: bytes) -> Edition:
+    """The edition whose layout a body has: the header's, or what the body's length shows.
+
+    A header without the version bit reads as 2013 whatever the terminal is, and some terminals set the bit and send
+    bodies of 2013. The answer for a 0x0100 is worth keeping for the session.
+    """
+    row = _by_id.get(message_id)
+    return edition if row is None or row.choose is None else row.choose(edition, body)
+
+
+def decode_body(message_id: int, edition: Edition, body: bytes) -> Message:
+    """Read one message body.
+
+    Args:    edition: as in the header; see :func:`body_edition`.
+    Returns: the body's dataclass, UnknownMessage for an id that is not registered.
+    Raises:  BodyError: too short, too long, or a value that cannot be.
+    """
+    row = _by_id.get(message_id)
+    if row is None:
+        return UnknownMessage(message_id, bytes(body))
+    values = {name: value for name, _, _, value in walk_body(row, edition, body)}
+    return row.body(**{field.name: values[field.name] for field in fields(row.body) if field.name in values})
+
+
+def encode_body(message: Message, edition: Edition) -> bytes:
+    """Write one message body.
+
+    Raises:  UsageError: a value does not fit its field, or the message is not registered.
+    """
+    if isinstance(message, UnknownMessage):
+        return message.body
+    row = type_of(message)
+    values = {field.name: getattr(message, field.name) for field in fields(message)}
+    try:
+        raw: bytes = row.layouts[edition].build(values)
+    except (ConstructError, struct.error, ValueError, TypeError, OverflowError, ArithmeticError) as error:
+        raise UsageError(f"0x{row.message_id:04X} {row.name}: {_first_line(error)}") from error
+    return raw
+
+
+def walk_body(row: MessageType, edition: Edition, body: bytes) -> Iterator[tuple[str, int, int, Any]]:
+    """Read a body field by field: (name, begin, end, value), offsets from the first byte of the body.
+
+    Raises:  BodyError: after the fields that could be read.
+    """
+    layout: Struct = row.layouts[body_edition(row.message_id, edition, body)]
+    stream = BytesIO(body)
+    # What Struct._parse does, one field at a time: the offsets are wanted by errors and by explanations.
+    context = Container(_=None, _params=None, _root=None, _parsing=True, _building=False, _sizing=False)
+    context.update({"_subcons": layout._subcons, "_io": stream, "_index": None})
+    for part in layout.subcons:
+        begin = stream.tell()
+        try:
+            value = part._parsereport(stream, context, part.name or "")
+        except ConstructError as error:
+            raise BodyError(row.message_id, begin, f"{part.name}: {_first_line(error)}") from error
+        if part.name:
+            context[part.name] = value
+            yield part.name, begin, stream.tell(), value
+    if stream.tell() < len(body):
+        left = len(body) - stream.tell()
+        raise BodyError(row.message_id, stream.tell(), f"{left} bytes more than {row.name} has")
+
+
+def _first_line(error: Exception) -> str:
+    """construct puts the path on a line of its own before the reason."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("Error in path")]
+    return lines[0] if lines else type(error).__name__
