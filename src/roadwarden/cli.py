@@ -1,4 +1,4 @@
-"""The command line: `roadwarden serve · demo · migrate · simulate · superior · decode · bench · backup · restore · doctor`."""
+"""The command line: a function a command, each thin; the work is done by the module it imports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from roadwarden.process import end_with_parent
 from roadwarden.settings import Settings, SettingsError, load_settings, settings_table, unknown_environment
 
 app = typer.Typer(
@@ -166,6 +167,7 @@ def settings() -> None:
 
 
 def main() -> None:
+    end_with_parent()
     app()
 
 

@@ -1,4 +1,4 @@
-"""`roadwarden demo` (what `make run` starts): server, simulated fleet, simulated superior platform; one address to open."""
+"""`roadwarden demo`, what `make run` starts: server, simulated fleet, simulated superior platform; one address."""
 
 from __future__ import annotations
 

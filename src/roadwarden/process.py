@@ -17,23 +17,23 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 PR_SET_PDEATHSIG: Final = 1
+PARENT: Final = "ROADWARDEN_PARENT_PID"
 ASIDE: Final = "\x1e"  # the record separator begins a line that is meant for the parent alone
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
-    """A `preexec_fn`: the kernel sends the child this signal when its parent is gone, kill -9 included.
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """In a child, first of all: the kernel sends us this signal when our parent is gone, kill -9 included.
 
-    The signal follows the *thread* that started the child, so children are started from the main thread.
+    Does nothing in a process that no :class:`Child` started. The signal follows the *thread* that started us, so
+    children are started from the main thread.
     """
-    parent = os.getpid()
-
-    def prepare() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it went in between
-            os._exit(1)
-
-    return prepare
+    parent = os.environ.pop(PARENT, "")
+    if not parent:
+        return
+    _libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != int(parent):  # it went in between
+        sys.exit(1)
 
 
 class AlreadyRunning(Exception):
@@ -85,9 +85,8 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdout=subprocess.PIPE,
-            env=dict(os.environ) | dict(environment or {}) | {"PYTHONUNBUFFERED": "1"},
+            env=dict(os.environ) | dict(environment or {}) | {"PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())},
             start_new_session=True,  # Ctrl-C is the parent's to hear: it stops its children in order
-            preexec_fn=die_with_parent(),
             text=True,
         )
         self._reader = threading.Thread(target=self._read, name=f"{name}-output", daemon=True)

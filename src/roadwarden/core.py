@@ -1,0 +1,237 @@
+"""The core role: everything behind the journal, wired together in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Final
+
+import psycopg
+import uvicorn
+
+import store
+from alarms import AlarmEngine, EngineDefaults
+from api import ApiSettings, MapSettings, Services, create_app, ensure_admin
+from fleet import CHINA, Bus, FleetChanged
+from forward import Forwarder, ForwarderConfig
+from ingest.commands import CommandDesk
+from ingest.control import ControlClient
+from ingest.digest import Digester, Plausible
+from ingest.directory import Directory
+from ingest.gateway import control_path
+from ingest.journal import SqliteJournalReader, journal_path
+from ingest.pipeline import Pipeline, wall_clock_us
+from roadwarden.process import tell_parent
+from roadwarden.settings import Settings
+from store.queries import engine as engine_queries
+
+log = logging.getLogger("roadwarden.core")
+
+FLEET_CHANNEL: Final = "roadwarden_fleet"
+COMMAND_CHANNEL: Final = "roadwarden_commands"
+RETENTION_EVERY_S: Final = 3600.0
+RETRY_S: Final = 0.5
+
+
+class Core:
+    """Owns the parts of the core and their tasks. ``run`` until told to stop; a part that fails ends the process, and
+    the supervisor starts it again from what is stored."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.database_url is not None  # the supervisor names the embedded one
+        self._settings = settings
+        self._dsn = settings.database_url.get_secret_value()
+        self.bus = Bus()
+        self.database = store.Database(self._dsn)
+        self.control = ControlClient(control_path(settings.data_dir))
+        self.journal = SqliteJournalReader(journal_path(settings.data_dir), wake=self.control.journal_wake)
+        self.pipeline = Pipeline(
+            self.journal,
+            self.database,
+            AlarmEngine(
+                EngineDefaults(
+                    speed_limit_kmh=settings.speed_limit_kmh,
+                    overspeed_duration_s=settings.overspeed_duration_s,
+                    offline_after_s=settings.offline_after_s,
+                )
+            ),
+            self.bus,
+            Digester(Directory(), plausible(settings)),
+        )
+        self.commands = CommandDesk(
+            self.database,
+            self.control,
+            self.bus,
+            timeout_s=settings.command_timeout_s,
+            attempts=settings.command_attempts,
+        )
+        self.forwarder = Forwarder(
+            self.database,
+            self.bus,
+            ForwarderConfig(
+                bind=settings.bind,
+                port=settings.jt809_port,
+                barrier_s=settings.forward_barrier_s,
+                history_per_s=settings.forward_history_per_s,
+            ),
+        )
+        self._migrated = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        web_socket = listen(self._settings.bind, self._settings.http_port)
+        jt809_address = await self.forwarder.listen()
+        web = uvicorn.Server(uvicorn_config(create_app(self._services())))
+        web.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        tell_parent(ready={"http": address_of(web_socket), "jt809": jt809_address})
+        parts: dict[str, Coroutine[Any, Any, Any]] = {
+            "web": serve_web(web, web_socket),
+            "control": self.control.run(),
+            "behind the journal": self._behind_the_journal(),
+        }
+        tasks = {asyncio.create_task(part, name=name) for name, part in parts.items()}
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        done, _ = await asyncio.wait(tasks | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+        web.should_exit = True
+        for task in tasks:
+            if task.get_name() != "web":
+                task.cancel()
+        await asyncio.wait(tasks, timeout=2.5)
+        await self.forwarder.stop()
+        await self.database.close()
+        for task in done - {stopping}:
+            if not task.cancelled() and task.exception() is not None:
+                raise RuntimeError(f"{task.get_name()} failed") from task.exception()
+
+    async def _behind_the_journal(self) -> None:
+        """All that needs the schema: it waits for the database, then runs."""
+        await self._prepare_database()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.pipeline.run())
+            group.create_task(self.commands.run())
+            group.create_task(self._listen())
+            group.create_task(self._retention())
+            group.create_task(self.forwarder.run())
+
+    async def _prepare_database(self) -> None:
+        complained = False
+        while True:
+            try:
+                await asyncio.to_thread(store.migrate, self._dsn)
+                await self.database.open()
+                password = self._settings.admin_password
+                generated = await ensure_admin(self.database, password.get_secret_value() if password else None)
+            except psycopg.OperationalError as error:
+                if not complained:
+                    log.warning("waiting for the database: %s", str(error).strip().splitlines()[0])
+                    complained = True
+                await asyncio.sleep(RETRY_S)
+            else:
+                break
+        self._migrated = True
+        if generated is not None:
+            tell_parent(admin_password=generated)
+
+    async def _listen(self) -> None:
+        """What changed in the database, as events on the bus."""
+
+        def heard(channel: str, payload: str) -> None:
+            if channel == COMMAND_CHANNEL:
+                self.commands.wake()
+            else:
+                self.pipeline.fleet_changed(payload)
+                self.bus.publish(FleetChanged(payload))
+
+        def connected() -> None:  # notifications may have been missed: everything may have changed
+            self.commands.wake()
+            for what in ("vehicles", "terminals", "geofences", "platforms"):
+                heard(FLEET_CHANNEL, what)
+
+        listener = store.Listener(self._dsn, (FLEET_CHANNEL, COMMAND_CHANNEL), heard, connected)
+        await listener.run()
+
+    async def _retention(self) -> None:
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                before_us = wall_clock_us() - self._settings.retention_days * 86_400_000_000
+                async with self.database.connection() as connection:
+                    await store.drop_before(connection, before_us)
+                    await engine_queries.drop_logs_before(connection, before_us)
+            await asyncio.sleep(RETENTION_EVERY_S)
+
+    def _services(self) -> Services:
+        settings = self._settings
+        return Services(
+            database=self.database,
+            bus=self.bus,
+            settings=ApiSettings(
+                centre_name=settings.center_name,
+                version=version("roadwarden"),
+                map=MapSettings(tiles_url=settings.map_tiles_url or "", attribution=settings.map_tiles_attribution),
+            ),
+            link_status=self.forwarder.status,
+            gateway_stats=self.control.stats,
+            pipeline_stats=self._pipeline_stats,
+            journal_lag_s=lambda: self.pipeline.status.lag_s(wall_clock_us()),
+            readiness=self._readiness,
+        )
+
+    def _pipeline_stats(self) -> Mapping[str, float]:
+        status = self.pipeline.status
+        counts = {f"pipeline_{name}_total": float(count) for name, count in status.counts.items()}
+        failures = {f"alarm_rule_failures_total{{rule={name}}}": float(n) for name, n in self.pipeline.rule_failures()}
+        lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
+        return counts | failures | lost | {"pipeline_journal_offset": float(status.offset)}
+
+    async def _readiness(self) -> Mapping[str, bool | str]:
+        return {
+            "database": self.pipeline.status.database_up or "the database is away; reports wait in the journal",
+            "schema": self._migrated or "the schema is not there yet",
+            "pipeline": self.pipeline.status.running or "the pipeline has not started",
+            "gateway": self.control.is_connected or "the gateway process does not answer",
+        }
+
+
+def plausible(settings: Settings) -> Plausible:
+    oldest = datetime(settings.oldest_year, 1, 1, tzinfo=CHINA).timestamp()
+    return Plausible(ahead_us=int(settings.future_tolerance_s * 1e6), oldest_us=int(oldest * 1e6))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket. Raises OSError with the address in its text."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.listen(256)
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def uvicorn_config(app: Callable[..., Any]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=65536,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+
+
+async def serve_web(server: uvicorn.Server, listener: socket.socket) -> None:
+    await server.serve(sockets=[listener])

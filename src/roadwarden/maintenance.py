@@ -1,0 +1,102 @@
+"""`roadwarden migrate`, `backup`, `restore`: what is done to the whole database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+import store
+from roadwarden.process import AlreadyRunning, Lock
+from roadwarden.settings import Settings
+from store.cluster import wheel_bin_dir
+from store.embedded import EmbeddedPostgres
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The database's DSN. The embedded one is started for the time, unless a running server has it open already."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    embedded = EmbeddedPostgres(settings.data_dir / "postgres", bin_dir=settings.postgres_bin)
+    try:
+        lock = Lock(settings.run_dir / "server.lock", wait_s=0)
+    except AlreadyRunning:
+        yield embedded.dsn
+        return
+    try:
+        yield embedded.start()
+    finally:
+        embedded.stop()
+        lock.release()
+
+
+def _fail(message: str) -> int:
+    print(f"roadwarden: {message}", file=sys.stderr)
+    return 1
+
+
+def _program(settings: Settings, name: str) -> str | None:
+    """A PostgreSQL client program: of the embedded installation, else of the PATH."""
+    with contextlib.suppress(store.StoreError):
+        own = (settings.postgres_bin or wheel_bin_dir()) / name
+        if own.exists():
+            return str(own)
+    return shutil.which(name)
+
+
+def migrate(settings: Settings) -> int:
+    try:
+        with database(settings) as dsn:
+            for name in store.migrate(dsn):
+                print(f"applied {name}")
+            print("the schema is up to date")
+    except (store.StoreError, psycopg.Error) as error:
+        return _fail(str(error))
+    return 0
+
+
+def backup(settings: Settings, target: Path) -> int:
+    program = _program(settings, "pg_dump")
+    if program is None:
+        return _fail("pg_dump is not here: install PostgreSQL's client programs (Debian: postgresql-client)")
+    if target.exists():
+        return _fail(f"{target} exists; name a new file")
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with database(settings) as dsn:
+            subprocess.run([program, "--format=custom", f"--file={partial}", dsn], check=True)
+    except (store.StoreError, psycopg.Error, subprocess.CalledProcessError) as error:
+        partial.unlink(missing_ok=True)
+        return _fail(f"backup failed: {error}")
+    os.replace(partial, target)
+    print(f"{target}: {target.stat().st_size:,} bytes")
+    return 0
+
+
+def restore(settings: Settings, source: Path) -> int:
+    program = _program(settings, "pg_restore")
+    if program is None:
+        return _fail("pg_restore is not here: install PostgreSQL's client programs (Debian: postgresql-client)")
+    if not source.is_file():
+        return _fail(f"{source}: no such file")
+    try:
+        with database(settings) as dsn:
+            with psycopg.connect(dsn) as connection:
+                found = connection.execute(
+                    "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+                ).fetchone()
+            if found and found[0]:
+                return _fail("the database holds tables already; restore goes into an empty one")
+            subprocess.run([program, "--exit-on-error", "--no-owner", f"--dbname={dsn}", str(source)], check=True)
+    except (store.StoreError, psycopg.Error, subprocess.CalledProcessError) as error:
+        return _fail(f"restore failed: {error}")
+    print("restored")
+    return 0

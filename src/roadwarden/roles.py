@@ -1,0 +1,69 @@
+"""What runs in the processes of the tree: `python -m roadwarden.roles gateway|core` (the supervisor starts them)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import uvloop
+
+from ingest.gateway import GatewayConfig, run_gateway
+from roadwarden.cli import configure_logging
+from roadwarden.core import Core
+from roadwarden.process import Lock, end_with_parent, tell_parent
+from roadwarden.settings import Settings, load_settings
+
+log = logging.getLogger("roadwarden.roles")
+
+PREDECESSOR_S: Final = 30.0  # the same role of a server that was killed is flushing its journal and leaves
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    return GatewayConfig(
+        data_dir=settings.data_dir,
+        bind=settings.bind,
+        port=settings.jt808_port,
+        enrolment=settings.enrolment,
+        database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+        journal_max_bytes=settings.journal_max_bytes,
+    )
+
+
+async def gateway(settings: Settings) -> None:
+    """Terminals in, journal: needs nothing but the disk."""
+    await run_gateway(gateway_config(settings), on_ready=lambda address: tell_parent(ready={"jt808": address}))
+
+
+async def core(settings: Settings) -> None:
+    """Pipeline, alarms, commands, forwarding, API."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Core(settings).run(stop)
+
+
+ROLES: Final = {"gateway": gateway, "core": core}
+
+
+def main() -> None:
+    end_with_parent()
+    name = sys.argv[1] if len(sys.argv) == 2 else ""
+    if name not in ROLES:
+        sys.exit(f"usage: python -m roadwarden.roles {'|'.join(ROLES)}")
+    settings = load_settings()
+    configure_logging(settings.log_level, name)
+    lock = Lock(settings.run_dir / f"{name}.lock", PREDECESSOR_S)
+    role: Coroutine[Any, Any, None] = ROLES[name](settings)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(role)
+    lock.release()
+
+
+if __name__ == "__main__":
+    main()
