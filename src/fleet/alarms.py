@@ -53,7 +53,11 @@ def alarm_id(vehicle_id: int, rule: str, begin_us: int, detail: str = "") -> uui
     ``detail`` separates episodes of one rule that may run side by side (the fence's id).
     """
     key = f"{vehicle_id}|{rule}|{detail}|{begin_us}".encode()
-    return uuid.UUID(bytes=hashlib.blake2b(key, digest_size=16, person=b"roadwarden-alarm").digest(), version=8)
+    number = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"roadwarden-alarm").digest())
+    # RFC 9562 version 8 (made from the application's own data), set by hand: uuid.UUID takes version=8 from 3.14 on.
+    number = number & ~(0xF << 76) | 8 << 76
+    number = number & ~(0x3 << 62) | 2 << 62
+    return uuid.UUID(int=number)
 
 
 class ChangeKind(StrEnum):
