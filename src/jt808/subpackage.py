@@ -1,0 +1,210 @@
+"""Reassembly of sub-packaged messages (分包) of one terminal. Source: JT/T 808-2013 §4.4.3, §7.12; 2019 likewise.
+
+A message longer than one frame holds arrives as packages with consecutive serial numbers, so the serial number of the
+first package is known from any of them: serial - (package number - 1). Message id and first serial name the set.
+
+**When a package is answered.** Success is promised only for what is on disk, and a part of a message is of no use on
+disk without the rest. So no package is answered until the whole message is stored; then each is. The standard lets the
+receiver answer every package or the whole message once, so a terminal has to be content with that. Sets live in
+memory: when the platform stops in the middle of one, nothing of it was answered and the terminal sends it again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from jt808.header import Header
+
+PACKAGE_OVERHEAD: Final = 128
+"""Bytes a held package is counted with beside its body, so that a flood of empty ones meets the bound too."""
+
+REMEMBERED_SETS: Final = 16
+"""Completed sets remembered, to know their packages when they are sent again."""
+
+MAX_ASKED_AT_ONCE: Final = 125
+"""Missing packages named in one 0x8003; the count is a BYTE in the 2013 edition and the list stays in one frame."""
+
+
+class Budget:
+    """Bytes that all links together may hold in incomplete sets."""
+
+    __slots__ = ("free",)
+
+    def __init__(self, max_bytes: int) -> None:
+        self.free = max_bytes
+
+
+class Outcome(Enum):
+    """What became of a package that did not complete its message."""
+
+    WAITING = "waiting"  # held until the others come
+    DUPLICATE = "duplicate"  # held already, or its message is complete but not yet stored: stay silent
+    STORED = "stored"  # its message was stored and answered before: answer again
+    BAD = "bad_package"  # number 0 or beyond the total, or the total contradicts the set
+    TOO_LARGE = "package_too_large"  # the message would exceed the bound; the set is gone
+
+
+@dataclass(slots=True)
+class Assembled:
+    """A complete message: its bodies joined in order, and the serial number of each package."""
+
+    body: bytes
+    serial_no: int  # of the first package
+    serials: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Missing:
+    """Ask for these packages with 0x8003."""
+
+    serial_no: int  # of the first package
+    package_nos: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Set:
+    total: int
+    begun: float
+    touched: float
+    parts: dict[int, bytes] = field(default_factory=dict)
+    size: int = 0
+    asked: int = 0
+
+
+Key = tuple[int, int]  # message id, serial number of the first package
+
+
+class Reassembler:
+    """The incomplete messages of one terminal.
+
+    Bounds: `max_bytes` over all sets of this terminal, `max_sets` at once (the oldest gives way), `max_age_s` from the
+    first package; `budget` is shared by all terminals. After `ask_after_s` of silence the missing packages are asked
+    for, at most `max_asks` times a set.
+    """
+
+    __slots__ = (
+        "_ask_after_s",
+        "_budget",
+        "_completed",
+        "_max_age_s",
+        "_max_asks",
+        "_max_bytes",
+        "_max_sets",
+        "_sets",
+        "_size",
+        "dropped",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int = 1 << 20,
+        max_sets: int = 4,
+        max_age_s: float = 300.0,
+        ask_after_s: float = 10.0,
+        max_asks: int = 3,
+        budget: Budget | None = None,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_sets = max_sets
+        self._max_age_s = max_age_s
+        self._ask_after_s = ask_after_s
+        self._max_asks = max_asks
+        self._budget = budget if budget is not None else Budget(max_bytes)
+        self._sets: OrderedDict[Key, _Set] = OrderedDict()
+        self._size = 0
+        # Completed set -> (total, when, stored). Not answered again before it is stored.
+        self._completed: OrderedDict[Key, tuple[int, float, bool]] = OrderedDict()
+        self.dropped: list[tuple[str, int, int]] = []
+        """(reason, message id, packages held) of sets given up; the connection takes and clears them."""
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def add(self, header: Header, body: bytes, now: float) -> Assembled | Outcome:
+        """Take one package in. `header.is_subpackaged` must be true."""
+        total, number = header.package_total or 0, header.package_no or 0
+        if not 1 <= number <= total:
+            return Outcome.BAD
+        first = (header.serial_no - (number - 1)) & 0xFFFF
+        key = (header.message_id, first)
+        done = self._completed.get(key)
+        if done is not None and done[0] == total and now - done[1] <= self._max_age_s:
+            return Outcome.STORED if done[2] else Outcome.DUPLICATE
+        held = self._sets.get(key)
+        if held is None:
+            held = self._begin(key, total, now)
+        elif held.total != total:
+            return Outcome.BAD
+        elif number in held.parts:
+            return Outcome.DUPLICATE
+        size = len(body) + PACKAGE_OVERHEAD
+        if self._size + size > self._max_bytes or size > self._budget.free:
+            self._forget(key)
+            return Outcome.TOO_LARGE
+        held.parts[number] = body
+        held.size += size
+        held.touched = now
+        self._size += size
+        self._budget.free -= size
+        if len(held.parts) < total:
+            return Outcome.WAITING
+        self._forget(key)
+        self._remember(key, total, now, stored=False)
+        serials = tuple((first + i) & 0xFFFF for i in range(total))
+        return Assembled(b"".join(held.parts[i] for i in range(1, total + 1)), first, serials)
+
+    def stored(self, message_id: int, serial_no: int) -> None:
+        """The completed message is on disk and answered: its packages, sent again, are answered again."""
+        key = (message_id, serial_no)
+        done = self._completed.get(key)
+        if done is not None:
+            self._completed[key] = (done[0], done[1], True)
+
+    def next_deadline(self) -> float | None:
+        """When to call `on_time` next; None: nothing waits."""
+        deadlines = [held.begun + self._max_age_s for held in self._sets.values()]
+        deadlines += [held.touched + self._ask_after_s for held in self._sets.values() if held.asked < self._max_asks]
+        return min(deadlines, default=None)
+
+    def on_time(self, now: float) -> list[Missing]:
+        """Give up what is too old; say what to ask for again."""
+        missing = []
+        for key, held in list(self._sets.items()):
+            if now - held.begun >= self._max_age_s:
+                self._drop(key, "package_expired")
+            elif held.asked < self._max_asks and now - held.touched >= self._ask_after_s:
+                held.asked += 1
+                held.touched = now
+                numbers = [i for i in range(1, held.total + 1) if i not in held.parts][:MAX_ASKED_AT_ONCE]
+                missing.append(Missing(key[1], tuple(numbers)))
+        return missing
+
+    def clear(self) -> None:
+        """The link is gone: give the memory back."""
+        for key in list(self._sets):
+            self._forget(key)
+
+    def _begin(self, key: Key, total: int, now: float) -> _Set:
+        if len(self._sets) >= self._max_sets:
+            self._drop(next(iter(self._sets)), "package_evicted")
+        held = self._sets[key] = _Set(total, now, now)
+        return held
+
+    def _drop(self, key: Key, reason: str) -> None:
+        self.dropped.append((reason, key[0], len(self._sets[key].parts)))
+        self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        held = self._sets.pop(key)
+        self._size -= held.size
+        self._budget.free += held.size
+
+    def _remember(self, key: Key, total: int, now: float, *, stored: bool) -> None:
+        self._completed[key] = (total, now, stored)
+        self._completed.move_to_end(key)
+        while len(self._completed) > REMEMBERED_SETS:
+            self._completed.popitem(last=False)
