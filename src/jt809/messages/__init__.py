@@ -32,8 +32,9 @@ from jt809.messages.registry import (
     encode_body,
     entries,
     envelope_of,
-    pack_envelope,
     sub_id_of,
+    vehicle_envelope,
+    vehicle_field,
 )
 from jt809.messages.statistics import TotalReceived
 from jt809.messages.vehicle import (
@@ -82,6 +83,7 @@ __all__ = [
     "encode_body",
     "entries",
     "envelope_of",
-    "pack_envelope",
     "sub_id_of",
+    "vehicle_envelope",
+    "vehicle_field",
 ]

@@ -310,6 +310,7 @@ CREATE TABLE platforms (
     user_id         bigint NOT NULL,
     password        text NOT NULL,
     platform_id     text NOT NULL DEFAULT '',                       -- our PLATFORM_ID, 11 characters
+    supplement      boolean NOT NULL DEFAULT true,                  -- 0x1201 as the supplement of 2013 has it; false: as in 2011
     sub_link_host   text NOT NULL DEFAULT '127.0.0.1',              -- what we tell it to connect back to
     sub_link_port   integer,                                        -- NULL: the port we listen on
     encrypt         boolean NOT NULL DEFAULT false,
