@@ -24,7 +24,7 @@ from fleet import (
     TerminalMessage,
 )
 from ingest.directory import Directory
-from ingest.journal import EDITION_NAMES, Group, RecordKind, decode_fact
+from ingest.journal import Group, Kind, phone_text
 from jt808.columns import LocationColumns, decode_locations, split_bulk
 
 LOCATION, LOCATION_ANSWER, BULK = 0x0200, 0x0201, 0x0704
@@ -73,10 +73,10 @@ class Records:
 
     @classmethod
     def of(cls, groups: list[Group]) -> Records:
-        headers = groups[0].headers if len(groups) == 1 else np.concatenate([group.headers for group in groups])
-        bodies = groups[0].bodies if len(groups) == 1 else b"".join(group.bodies for group in groups)
-        lengths = headers["body_length"].astype(np.int64)
-        return cls(headers, bodies, np.cumsum(lengths) - lengths)
+        headers = np.concatenate([group.headers for group in groups])
+        bases = np.cumsum([0] + [len(group.bodies) for group in groups[:-1]])
+        starts = headers["body_offset"].astype(np.int64) + np.repeat(bases, [len(group) for group in groups])
+        return cls(headers, b"".join(group.bodies for group in groups), starts)
 
     def body(self, i: int) -> bytes:
         start = int(self.starts[i])
@@ -105,7 +105,7 @@ class Digester:
             newest_received_us=int(records.headers["received_us"].max(initial=0)),
         )
         headers = records.headers
-        is_message = headers["kind"] == RecordKind.MESSAGE
+        is_message = headers["kind"] == Kind.MESSAGE
         is_fix = np.isin(headers["message_id"], (LOCATION, BULK))
         for i in np.flatnonzero(~(is_message & is_fix)):
             if is_message[i]:
@@ -120,7 +120,7 @@ class Digester:
         records = Records.of(groups)
         headers = records.headers
         message_id = headers["message_id"]
-        is_message = headers["kind"] == RecordKind.MESSAGE
+        is_message = headers["kind"] == Kind.MESSAGE
         plain = np.flatnonzero(is_message & (message_id == LOCATION))
         source = [plain]
         offsets = [records.starts[plain]]
@@ -196,7 +196,7 @@ class Digester:
         records = Records.of(groups)
         return [
             self._quarantined(records, int(i), reason, detail)
-            for i in np.flatnonzero(records.headers["kind"] == RecordKind.MESSAGE)
+            for i in np.flatnonzero(records.headers["kind"] == Kind.MESSAGE)
         ]
 
     def _quarantined(

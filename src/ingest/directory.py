@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet import canonical_phone
+from ingest.journal import phone_text
 from store import Database
 from store.queries import engine as queries
 
@@ -53,7 +53,7 @@ class Directory:
         if phone is None:
             if len(self._by_field) > 1_000_000:  # a flood of made-up phones must not grow it for ever
                 self._by_field.clear()
-            phone = self._by_field[phone_field] = canonical_phone(phone_field.hex())
+            phone = self._by_field[phone_field] = phone_text(phone_field)
         return phone
 
     def resolve(self, phone_fields: NDArray[np.void], time_us: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
