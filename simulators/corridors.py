@@ -161,7 +161,8 @@ CORRIDORS: Final[tuple[Corridor, ...]] = (
     Corridor("S19", "庄盖高速", "gaizhou", "zhuanghe", _EXPRESSWAY,
              ((40.300, 122.570), (40.120, 122.790), (39.920, 122.930))),
     Corridor("G102", "京沈线", "Huludao", "Jinzhou", _PROVINCIAL, ((40.860, 120.960), (40.960, 121.010))),
-    Corridor("G305", "庄林线", "Yingkou", "Panjin", _PROVINCIAL, ((40.740, 122.190), (40.860, 122.120), (41.000, 122.080))),
+    Corridor("G305", "庄林线", "Yingkou", "Panjin", _PROVINCIAL,
+             ((40.740, 122.190), (40.860, 122.120), (41.000, 122.080))),
     Corridor("G202", "黑大线", "Liaoyang", "Anshan", _PROVINCIAL, ((41.200, 123.090),)),
     Corridor("S106", "沈抚大道", "Shenyang", "Fushun", _PROVINCIAL, ((41.790, 123.580), (41.830, 123.760))),
     # streets between a city's centre and its ways out
