@@ -1,4 +1,4 @@
-"""For the JT/T 809 forwarder: platforms, cursors, stored positions by journal offset, facts of vehicles, the link log."""
+"""For the JT/T 809 forwarder: platforms, cursors, positions by journal offset, facts of vehicles, the link log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from fleet import PositionBatch
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
+
+from fleet import PositionBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,8 @@ FROM positions WHERE journal_offset > %s AND journal_offset <= %s LIMIT %s"""
 _DTYPES: Final = ("i4", "i4", "i8", "f8", "f8", "i4", "f4", "i4", "i8", "i8", "?", "f8", "f4")
 
 
-async def read_positions(connection: AsyncConnection[Any], after: int, upto: int, limit: int) -> PositionBatch:
-    """Positions with a journal offset in (after, upto], in no order, at most ``limit``.
+async def read_positions(connection: AsyncConnection[Any], after: int, upto: int, limit: int | None) -> PositionBatch:
+    """Positions with a journal offset in (after, upto], in no order, at most ``limit`` (None: all).
 
     Of the items only mileage_km and recorder_speed_kmh are read; received_us, fix_hash and message_id are 0.
     """

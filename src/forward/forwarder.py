@@ -1,0 +1,212 @@
+"""All superior platforms: who is enabled, the port for their sub links, the facts they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from typing import Any, Final
+
+import psycopg
+
+from fleet import Bus, FleetChanged
+from forward.config import ForwarderConfig
+from forward.facts import Facts
+from forward.links import Connection
+from forward.platform import PlatformLink
+from jt809 import Cipher, LinkSettings, SubLink
+from jt809.events import Event, LoginAsked
+from jt809.messages import DownConnectRequest
+from store import Database
+from store.queries import forwarding
+
+log = logging.getLogger("roadwarden.forward")
+
+LOG_ROWS: Final = 1024  # of the link log that wait for the database
+
+
+class Forwarder:
+    """``await listen()``, then ``run()`` in a task; to end, cancel that, then ``await stop()``. Or ``start``, ``stop``."""
+
+    def __init__(self, database: Database, bus: Bus, config: ForwarderConfig | None = None) -> None:
+        self.counts: Counter[str] = Counter()  # sub_links_refused, sub_links_too_many, link_log_dropped, ...
+        self._database = database
+        self._bus = bus
+        self._config = config or ForwarderConfig()
+        self._facts = Facts(database, self._config.facts_every_s)
+        self._platforms: dict[int, tuple[PlatformLink, asyncio.Task[None]]] = {}
+        self._unknown: set[Connection] = set()  # sub links that have not logged in yet
+        self._owners: dict[Connection, PlatformLink] = {}  # of those that have
+        self._server: asyncio.Server | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._log_rows: asyncio.Queue[tuple[int, int, str, str, str]] = asyncio.Queue(LOG_ROWS)
+
+    @property
+    def port(self) -> int:
+        """The port that sub links come to; only after ``listen``."""
+        assert self._server is not None
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def listen(self) -> str:
+        """Open the port for sub links (从链路); returns HOST:PORT. Raises: OSError: it is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._accept, self._config.bind, self._config.port)
+        host = self._server.sockets[0].getsockname()[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    async def start(self) -> None:
+        """``listen`` and ``run`` in a task of our own."""
+        if self._server is None:
+            await self.listen()
+        self._running = asyncio.create_task(self.run(), name="forwarder")
+
+    async def stop(self) -> None:
+        """End what ``start`` began, and close the port."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+            for connection in list(self._unknown):
+                connection.close("closed by us")
+            await self._server.wait_closed()
+
+    def status(self) -> list[dict[str, Any]]:
+        """How each enabled platform stands; see ``PlatformLink.status``."""
+        return [link.status() for link, _ in self._platforms.values()]
+
+    async def run(self) -> None:
+        """Keep the links of all enabled platforms; until cancelled."""
+        assert self._server is not None, "listen() first"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow_platforms())
+                group.create_task(self._write_log())
+        finally:
+            tasks = [task for _, task in self._platforms.values()]
+            self._platforms.clear()
+            await _end(tasks)
+
+    async def _follow_platforms(self) -> None:
+        with self._bus.subscribe("forwarder", FleetChanged, capacity=64) as subscription:
+            while True:
+                if await self._reload():
+                    pause_s = self._config.reload_s
+                else:
+                    pause_s = self._config.retry_s
+                until = time.monotonic() + pause_s
+                while (rest_s := until - time.monotonic()) > 0:
+                    try:
+                        event = await asyncio.wait_for(subscription.next(), rest_s)
+                    except TimeoutError:
+                        break
+                    if not isinstance(event, FleetChanged):
+                        continue
+                    if event.what in ("vehicles", "terminals"):
+                        self._facts.changed()
+                    elif event.what == "platforms":
+                        break
+
+    async def _reload(self) -> bool:
+        """Read the platforms; end, begin and replace links accordingly. False: the database is away."""
+        try:
+            async with self._database.connection() as connection:
+                wanted = {row.id: row for row in await forwarding.enabled_platforms(connection)}
+        except psycopg.OperationalError:
+            return False
+        changed = [id for id, (link, _) in self._platforms.items() if wanted.get(id) != link.platform]
+        await _end([self._platforms.pop(id)[1] for id in changed])
+        for id, platform in wanted.items():
+            if id not in self._platforms:
+                link = PlatformLink(
+                    platform, self.port, self._database, self._bus, self._facts, self._config, self._log_link
+                )
+                self._platforms[id] = link, asyncio.create_task(self._keep(link), name=f"platform {platform.name}")
+        return True
+
+    async def _keep(self, link: PlatformLink) -> None:
+        try:
+            await link.run()
+        except Exception:  # a bug of ours in one platform's link must not end the others
+            self.counts["platform_failures"] += 1
+            log.exception("the link to %s failed; it is begun anew", link.platform.name)
+            await asyncio.sleep(self._config.backoff.first_s)
+            del self._platforms[link.platform.id]  # the next reload makes it again
+            self._bus.publish(FleetChanged("platforms"))
+
+    # sub links
+
+    def _accept(self) -> Connection:
+        config = self._config
+        settings = LinkSettings(silence_s=config.silence_s, login_timeout_s=config.login_timeout_s)
+        now = asyncio.get_running_loop().time()
+        connection = Connection(
+            SubLink(settings, now, self._cipher_of), self._on_sub_event, config.write_buffer_bytes, self._connected
+        )
+        connection.closed.add_done_callback(lambda _: self._unknown.discard(connection))
+        return connection
+
+    def _connected(self, connection: Connection) -> None:
+        if len(self._unknown) >= self._config.max_unknown_links:
+            self.counts["sub_links_too_many"] += 1
+            connection.close("too many sub links that do not log in")
+        else:
+            self._unknown.add(connection)
+
+    def _on_sub_event(self, connection: Connection, event: Event) -> None:
+        link = connection.link
+        assert isinstance(link, SubLink)
+        if not isinstance(event, LoginAsked):
+            if (owner := self._owners.get(connection)) is not None:
+                owner.on_sub_event(connection, event)
+            return
+        assert isinstance(event.request, DownConnectRequest)
+        owner = self._find(event.header.access_code, event.request.verify_code)
+        if owner is None:
+            self.counts["sub_links_refused"] += 1
+            log.warning("sub link from %s refused: no platform has given this verify code", connection.peer)
+            link.refuse(connection.now)
+            return
+        self._unknown.discard(connection)
+        self._owners[connection] = owner
+        connection.closed.add_done_callback(lambda _: self._owners.pop(connection, None))
+        owner.take_sub_link(connection)
+
+    def _find(self, access_code: int, verify_code: int) -> PlatformLink | None:
+        """Whose verify code it is. Some superiors repeat a code, so the access code in the header decides then."""
+        links = [link for link, _ in self._platforms.values() if link.verify_code == verify_code]
+        exact = [link for link in links if link.platform.access_code == access_code]
+        return exact[0] if exact else links[0] if len(links) == 1 else None
+
+    def _cipher_of(self, access_code: int) -> Cipher | None:
+        for link, _ in self._platforms.values():
+            if link.platform.access_code == access_code:
+                return link.settings.cipher
+        return None
+
+    # the link log
+
+    def _log_link(self, platform_id: int, link: str, event: str, detail: str) -> None:
+        try:
+            self._log_rows.put_nowait((platform_id, time.time_ns() // 1000, link, event, detail))
+        except asyncio.QueueFull:
+            self.counts["link_log_dropped"] += 1
+
+    async def _write_log(self) -> None:
+        while True:
+            row = await self._log_rows.get()
+            while True:
+                try:
+                    async with self._database.connection() as connection:
+                        await forwarding.log_link(connection, *row)
+                    break
+                except psycopg.OperationalError:
+                    await asyncio.sleep(self._config.retry_s)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
