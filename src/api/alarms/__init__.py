@@ -1,0 +1,1 @@
+"""The alarm queue: claim, handle, close."""

@@ -1,0 +1,1 @@
+"""Commands to terminals: a row first, then its outcome."""

@@ -1,0 +1,354 @@
+"""The live hub: what the consoles see, kept in memory, told once a second to all of them with one message.
+
+Three tasks. ``_listen`` takes events from the bus into memory and never waits. ``_read`` gets from the database what
+events only name (alarms, commands), and everything when the memory may have holes: at the start, after lost events, and
+when the database is back. ``_tick`` sends what changed and never waits, so the stream lives on, stale but honest, while
+the database is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from api.commands.schemas import Command
+from api.fields import iso
+from api.live_state import POSITION_COLUMNS, AlarmBoard, Presence, columns_of, row_of
+from api.services import Services
+from fleet import AlarmStepped, BatchStored, CommandChanged, FleetChanged, SessionsChanged
+from store.queries import alarms, commands, platforms, terminals, tracks, vehicles
+
+log = logging.getLogger(__name__)
+
+PERIOD_S: Final = 1.0
+RETRY_S: Final = 1.0
+CHECK_EVERY: Final = 5  # ticks between looks at whether the database is there
+RATE_WINDOW_S: Final = 10
+MAX_NAMED: Final = 5000  # alarms or commands named by events and not read yet; beyond, everything is read again
+READ_AT_ONCE: Final = 500
+HANDLED_SHOWN: Final = timedelta(minutes=10)
+
+TOO_SLOW: Final = 4008
+
+
+class Client:
+    """One console's queue of frames. ``overrun`` is set when it fell too far behind and is to be cut off."""
+
+    def __init__(self, capacity: int) -> None:
+        self.overrun = asyncio.Event()
+        self._frames: asyncio.Queue[str] = asyncio.Queue(capacity)
+
+    def offer(self, frame: str) -> None:
+        try:
+            self._frames.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.overrun.set()
+
+    async def next(self) -> str:
+        return await self._frames.get()
+
+
+class LiveHub:
+    """See the module. ``start()``, then ``attach()`` per console; ``stop()`` at the end.
+
+    Args:  now: seconds since 1970, for the times told and the rate; sleep: waits that long. Tests hand in their own.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
+    ) -> None:
+        self._services = services
+        self._now = now
+        self._sleep = sleep
+        self._subscription = services.bus.subscribe(
+            "live", BatchStored, SessionsChanged, CommandChanged, AlarmStepped, FleetChanged
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._clients: set[Client] = set()
+
+        self.seq = 0
+        self._positions: dict[int, list[Any]] = {}  # vehicle_id -> row of POSITION_COLUMNS
+        self._presence = Presence()
+        self._board = AlarmBoard()
+        self._vehicles = 0
+        self._retired: set[int] = set()
+        self._platform_names: dict[int, str] = {}
+        self._reports: deque[tuple[float, int]] = deque()
+        self._snapshot: tuple[int, str] | None = None
+
+        # what the next delta tells
+        self._moved: set[int] = set()
+        self._alarm_items: dict[UUID, dict[str, Any]] = {}
+        self._command_items: dict[UUID, dict[str, Any]] = {}
+        self._lists: set[str] = set()
+        self._tell_all = False
+
+        # what is to be read
+        self._work = asyncio.Event()
+        self._named_alarms: set[UUID] = set()
+        self._named_commands: set[UUID] = set()
+        self._must_prime = True
+        self._must_identify = False
+        self._must_check = False
+        self._is_database_up = False
+
+        self.too_slow = 0
+        self.turned_away = 0
+        self.primed = 0
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(task(), name=f"live{task.__name__}")
+                       for task in (self._listen, self._read, self._run_ticks)]  # fmt: skip
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._subscription.close()
+
+    # -- consoles -----------------------------------------------------------------------------------------------
+
+    def attach(self) -> Client | None:
+        """A new console's queue, the snapshot in it; None when there are as many as there may be."""
+        settings = self._services.settings
+        if len(self._clients) >= settings.max_live_clients:
+            self.turned_away += 1
+            return None
+        client = Client(settings.live_client_queue)
+        client.offer(self._snapshot_frame())
+        self._clients.add(client)
+        return client
+
+    def detach(self, client: Client) -> None:
+        self._clients.discard(client)
+        if client.overrun.is_set():
+            self.too_slow += 1
+
+    def counters(self) -> dict[str, float]:
+        return {
+            "clients": len(self._clients), "too_slow_total": self.too_slow, "turned_away_total": self.turned_away,
+            "primed_total": self.primed, "positions": len(self._positions), "online": len(self._presence),
+            "alarms": len(self._board), "seq": self.seq,
+        }  # fmt: skip
+
+    # -- events into memory -------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        async for event in self._subscription:
+            if self._subscription.take_lost():
+                self._must_prime = True
+            try:
+                self.take(event)
+            except Exception:  # the stream must go on; what this event said is read anew
+                log.exception("live hub: an event could not be taken in")
+                self._must_prime = True
+                self._work.set()
+
+    def take(self, event: object) -> None:
+        """Bring memory up to date with an event; what it only names is left to be read."""
+        match event:
+            case BatchStored():
+                self._take_batch(event)
+            case SessionsChanged():
+                for change in event.changes:
+                    if not self._presence.change(change.phone, change.online):
+                        self._must_identify = True
+            case AlarmStepped():
+                self._named_alarms.add(event.alarm_id)
+            case CommandChanged():
+                self._named_commands.add(event.command_id)
+            case FleetChanged():
+                self._lists.add(event.what)
+                self._must_identify = True
+        if max(len(self._named_alarms), len(self._named_commands)) > MAX_NAMED:
+            self._named_alarms.clear()
+            self._named_commands.clear()
+            self._must_prime = True
+        if self._must_prime or self._must_identify or self._named_alarms or self._named_commands:
+            self._work.set()
+
+    def _take_batch(self, event: BatchStored) -> None:
+        batch = event.positions
+        if len(batch):
+            self._reports.append((self._now(), len(batch)))
+        for row in columns_of(batch, batch.newest_per_vehicle()):
+            self._move(row)
+        self._named_alarms.update(change.id for change in event.alarm_changes)
+
+    def _move(self, row: list[Any]) -> None:
+        """Take a position in, unless a newer one is known."""
+        known = self._positions.get(row[0])
+        if row[0] in self._retired:
+            return
+        if known is None or row[1:3] > known[1:3]:
+            self._positions[row[0]] = row
+            self._moved.add(row[0])
+
+    # -- from the database --------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            if not self._must_prime:
+                await self._work.wait()
+            self._work.clear()
+            try:
+                await self._read_once()
+                self._is_database_up = True
+            except Exception as error:  # the stream must go on, and this task with it
+                if not isinstance(error, psycopg.OperationalError):
+                    log.exception("live hub: the database could not be read")
+                # What was being read is lost to memory, and meanwhile more may have changed unseen: begin anew.
+                self._is_database_up = False
+                self._must_prime = True
+                await self._sleep(RETRY_S)
+
+    async def _read_once(self) -> None:
+        if self._must_prime:
+            await self._prime()
+            return
+        if self._must_identify:
+            self._must_identify = False
+            await self._identify()
+        if self._named_alarms:
+            ids = [self._named_alarms.pop() for _ in range(min(READ_AT_ONCE, len(self._named_alarms)))]
+            async with self._services.database.connection() as connection:
+                rows = await alarms.by_ids(connection, ids)
+                self._board.counts = await alarms.open_counts(connection)
+            self._alarm_items |= self._board.take(rows, self._handled_since())
+        if self._named_commands:
+            ids = [self._named_commands.pop() for _ in range(min(READ_AT_ONCE, len(self._named_commands)))]
+            async with self._services.database.connection() as connection:
+                for row in await commands.by_ids(connection, ids):
+                    self._command_items[row["id"]] = Command.model_validate(row).model_dump(mode="json")
+        if self._named_alarms or self._named_commands:
+            self._work.set()
+        if self._must_check:
+            self._must_check = False
+            await self._services.database.ping()
+
+    async def _prime(self) -> None:
+        """Read everything; the next frame is a snapshot for all."""
+        async with self._services.database.connection() as connection:
+            self._must_prime = self._must_identify = False
+            self._named_alarms.clear()  # what is named from here on is read after this
+            positions = await tracks.latest(connection, after_id=0, limit=None)
+            queue = await alarms.queue(connection, handled_since=self._handled_since(), limit=AlarmBoard.CAPACITY)
+            counts = await alarms.open_counts(connection)
+        await self._identify()
+        for position in positions:
+            self._move(row_of(position))
+        self._board.replace(queue, counts)
+        self.primed += 1
+        self._tell_all = True
+
+    async def _identify(self) -> None:
+        """Who is in which vehicle, who is on-line, which vehicles are in service."""
+        self._presence.begin_read()
+        async with self._services.database.connection() as connection:
+            seats = await terminals.presence(connection)
+            in_service = await vehicles.in_service(connection)
+            self._platform_names = await platforms.names(connection)
+        self._presence.replace(seats)
+        self._retired = {vehicle_id for vehicle_id, is_in in in_service.items() if not is_in}
+        self._vehicles = len(in_service) - len(self._retired)
+        for vehicle_id in self._positions.keys() & self._retired:
+            del self._positions[vehicle_id]
+
+    def _handled_since(self) -> datetime:
+        return datetime.fromtimestamp(self._now(), UTC) - HANDLED_SHOWN
+
+    # -- out to the consoles ------------------------------------------------------------------------------------
+
+    async def _run_ticks(self) -> None:
+        while True:
+            await self._sleep(PERIOD_S)
+            try:
+                self.tick()
+            except Exception:
+                log.exception("live hub: a tick failed")
+
+    def tick(self) -> None:
+        """Tell every console what changed since the last time; a snapshot when memory was read anew."""
+        if not self._services.database.is_up and self._is_database_up:
+            self._is_database_up = False
+            self._must_prime = True
+            self._work.set()
+        self.seq += 1
+        if self.seq % CHECK_EVERY == 0:
+            self._must_check = True
+            self._work.set()
+        self._board.forget(self._handled_since())
+        told = {"type": "delta", "seq": self.seq, **self._head(), **self._changes()}
+        if self._tell_all:
+            self._tell_all = False
+            frame = self._snapshot_frame()
+        else:
+            frame = orjson.dumps(told).decode()
+        for client in self._clients:
+            client.offer(frame)
+
+    def _changes(self) -> dict[str, Any]:
+        """What the next delta tells; afterwards nothing is left to tell."""
+        changes = {
+            "positions": [self._positions[vehicle_id] for vehicle_id in self._moved if vehicle_id in self._positions],
+            "online": [[vehicle_id, is_online] for vehicle_id, is_online in self._presence.take_changes().items()],
+            "alarms": list(self._alarm_items.values()),
+            "commands": list(self._command_items.values()),
+            "fleet": sorted(self._lists),
+        }
+        self._moved.clear()
+        self._alarm_items = {}
+        self._command_items = {}
+        self._lists.clear()
+        return changes
+
+    def _snapshot_frame(self) -> str:
+        """Everything, as of now: deltas after ``seq`` bring it forward. Built once however many consoles ask."""
+        if self._snapshot is None or self._snapshot[0] != self.seq:
+            told = {
+                "type": "snapshot", "seq": self.seq, **self._head(), "position_columns": POSITION_COLUMNS,
+                "positions": list(self._positions.values()), "online": self._presence.online(),
+                "alarms": self._board.items(),
+            }  # fmt: skip
+            self._snapshot = (self.seq, orjson.dumps(told).decode())
+        return self._snapshot[1]
+
+    def _head(self) -> dict[str, Any]:
+        now = self._now()
+        return {"time": iso(datetime.fromtimestamp(now, UTC)), "stats": self._stats(now)}
+
+    def _stats(self, now: float) -> dict[str, Any]:
+        while self._reports and self._reports[0][0] <= now - RATE_WINDOW_S:
+            self._reports.popleft()
+        return {
+            "online": len(self._presence),
+            "vehicles": self._vehicles,
+            "reports_per_s": round(sum(count for _, count in self._reports) / RATE_WINDOW_S, 1),
+            "alarms": {str(severity): self._board.counts.get(severity, 0) for severity in (1, 2, 3, 4)},
+            "database": "up" if self._is_database_up else "down",
+            "journal_lag_s": round(self._services.journal_lag_s(), 1),
+            "platforms": [
+                {
+                    "id": status["id"], "name": self._platform_names.get(status["id"], ""),
+                    "main": status.get("main", "down"), "sub": status.get("sub", "down"),
+                    "sent_live": status.get("sent_live", 0), "sent_history": status.get("sent_history", 0),
+                    "backlog": status.get("backlog", 0),
+                }
+                for status in self._services.link_status()
+            ],
+        }  # fmt: skip

@@ -1,0 +1,26 @@
+"""Organizations on the wire."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from api.fields import Body, Id, Name
+
+
+class Organization(BaseModel):
+    """A company (所属企业), perhaps part of another."""
+
+    id: int
+    name: str
+    parent_id: int | None
+    vehicles: int
+
+
+class NewOrganization(Body):
+    name: Name
+    parent_id: Id | None = None
+
+
+class OrganizationChange(Body):
+    name: Name | None = None
+    parent_id: Id | None = None

@@ -1,0 +1,1 @@
+"""The newest position of every vehicle, and tracks."""

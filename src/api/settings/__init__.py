@@ -1,0 +1,1 @@
+"""What the console must know before anybody signed in."""

@@ -1,0 +1,1 @@
+"""Terminals (终端): approval, binding to vehicles, blocking."""

@@ -1,0 +1,39 @@
+"""Users on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from api.fields import Body, Line
+
+Role = Literal["viewer", "operator", "admin"]
+Username = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-]+$")]
+NewPassword = Annotated[str, Field(min_length=8, max_length=256)]
+DisplayName = Annotated[Line, Field(max_length=100)]
+
+
+class User(BaseModel):
+    """A user (操作员)."""
+
+    id: int
+    username: str
+    display_name: str
+    role: Role
+    disabled: bool
+
+
+class NewUser(Body):
+    username: Username
+    password: NewPassword
+    display_name: DisplayName = ""
+    role: Role = "operator"
+    disabled: bool = False
+
+
+class UserChange(Body):
+    display_name: DisplayName | None = None
+    role: Role | None = None
+    disabled: bool | None = None
+    password: NewPassword | None = None

@@ -1,0 +1,1 @@
+"""Vehicles: the fleet, its bulk import and its tracks."""
