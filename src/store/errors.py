@@ -1,10 +1,13 @@
 """Whose fault it is.
 
 StoreError                    something of ours is not as it must be; the message says what and where
-  EmbeddedError               the embedded PostgreSQL cannot be made, started or reached
+  EmbeddedPostgresError       the embedded PostgreSQL cannot be made, started or reached
   MigrationError              the schema in the database is not one that this program can go on from
 psycopg.OperationalError      the database is away or in trouble: try again
   DatabaseUnavailable         no connection could be had in time
+  DatabaseTrouble             it answers, but refuses for a reason that is not in the data
+psycopg.DataError, psycopg.IntegrityError    the data cannot be stored; trying again will not help
+  Unstorable                  as seen by us, before the server had it
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ class StoreError(Exception):
     """Base of the errors that trying again does not mend."""
 
 
-class EmbeddedError(StoreError):
+class EmbeddedPostgresError(StoreError):
     """The embedded PostgreSQL cannot be made, started or reached."""
 
 
@@ -26,3 +29,11 @@ class MigrationError(StoreError):
 
 class DatabaseUnavailable(psycopg.OperationalError):
     """No connection could be had in time; the message names the server and the last reason."""
+
+
+class DatabaseTrouble(psycopg.OperationalError):
+    """The server refuses for a reason that is not in the data: read-only after a fail-over, missing rights, a bug."""
+
+
+class Unstorable(psycopg.DataError):
+    """Data that the server would not take: a column of the wrong type, a time outside 2000-2099."""

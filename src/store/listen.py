@@ -23,9 +23,9 @@ class Listener:
     """Calls back for every notification on some channels.
 
     Args:  dsn: the database.
-           channels: names; ``roadwarden_fleet`` (payload: a table's name), ``roadwarden_commands`` (payload: a command's id).
-           on_notify: awaited with (channel, payload), one after the other, in the order of the commits.
-           on_connect: awaited after every LISTEN that took hold, the first one included. What was notified before is
+           channels: ``roadwarden_fleet`` (payload: a table's name), ``roadwarden_commands`` (payload: a command's id).
+           on_notify: called (and awaited, when it is async) with (channel, payload), in the order of the commits.
+           on_connect: called after every LISTEN that took hold, the first one included. What was notified before is
                 lost for us: read anew there whatever the channels speak of.
            quiet_s: after so long without a notification the connection is tried out.
 
@@ -36,8 +36,8 @@ class Listener:
         self,
         dsn: str,
         channels: Iterable[str],
-        on_notify: Callable[[str, str], Awaitable[None]],
-        on_connect: Callable[[], Awaitable[None]] | None = None,
+        on_notify: Callable[[str, str], Awaitable[None] | None],
+        on_connect: Callable[[], Awaitable[None] | None] | None = None,
         *,
         quiet_s: float = QUIET_S,
     ) -> None:
@@ -77,16 +77,18 @@ class Listener:
             self.connected = True
             self.connects += 1
             if self._on_connect is not None:
-                await self._call(self._on_connect())
+                await self._call(self._on_connect)
             while True:
                 async for notification in connection.notifies(timeout=self._quiet_s):
-                    await self._call(self._on_notify(notification.channel, notification.payload))
+                    await self._call(self._on_notify, notification.channel, notification.payload)
                 await connection.execute("SELECT 1")
         finally:
             await connection.close()
 
-    async def _call(self, awaitable: Awaitable[None]) -> None:
+    async def _call(self, callback: Callable[..., Awaitable[None] | None], *arguments: str) -> None:
         try:
-            await awaitable
+            result = callback(*arguments)
+            if result is not None:
+                await result
         except Exception:
             logger.exception("a callback of the listener failed")

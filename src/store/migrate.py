@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -32,6 +32,10 @@ class Migration:
     version: int
     name: str
     text: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.version:04d}_{self.name}"
 
     @property
     def checksum(self) -> str:
@@ -60,8 +64,10 @@ def parse_migrations(files: Sequence[tuple[str, str]]) -> list[Migration]:
     return found
 
 
-def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> list[int]:
-    """Bring the schema up to date and return the versions applied now. Blocking; safe to call from several processes.
+def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Bring the schema up to date and return what was applied now, like ``0001_initial``.
+
+    Blocking; safe to call from several processes at once.
 
     Chooses how positions are cut by time when the schema is first made (``store.partitions``), and keeps to it.
 
@@ -69,7 +75,7 @@ def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> list[int
              psycopg.OperationalError: the database is away.
     """
     wanted = load_migrations() if migrations is None else list(migrations)
-    applied: list[int] = []
+    applied: list[str] = []
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
         connection.execute(
@@ -78,21 +84,23 @@ def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> list[int
         )
         for migration in wanted[_check_applied(connection, wanted) :]:
             _apply(connection, migration)
-            applied.append(migration.version)
+            applied.append(migration.label)
         partitions.prepare(connection)
     return applied
 
 
-def pending(dsn: str) -> list[int]:
-    """The versions that ``migrate`` would apply. Raises as ``migrate`` does."""
+def pending_migrations(connection: psycopg.Connection[Any]) -> list[str]:
+    """What ``migrate`` would apply, like ``0001_initial``.
+
+    Raises:  MigrationError: as ``migrate``.
+    """
     wanted = load_migrations()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        if connection.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
-            return [migration.version for migration in wanted]
-        return [migration.version for migration in wanted[_check_applied(connection, wanted) :]]
+    if connection.execute("SELECT to_regclass('schema_migrations')").fetchone() == (None,):
+        return [migration.label for migration in wanted]
+    return [migration.label for migration in wanted[_check_applied(connection, wanted) :]]
 
 
-def _check_applied(connection: psycopg.Connection, wanted: Sequence[Migration]) -> int:
+def _check_applied(connection: psycopg.Connection[Any], wanted: Sequence[Migration]) -> int:
     """How many of ``wanted`` are applied, having seen that those are the same."""
     rows = connection.execute("SELECT version, name, checksum FROM schema_migrations ORDER BY version").fetchall()
     if len(rows) > len(wanted):
@@ -103,9 +111,7 @@ def _check_applied(connection: psycopg.Connection, wanted: Sequence[Migration]) 
         )
     for (version, name, checksum), migration in zip(rows, wanted, strict=False):
         if (version, name) != (migration.version, migration.name):
-            raise MigrationError(
-                f"the database has {version:04d}_{name} where this program has {migration.version:04d}_{migration.name}"
-            )
+            raise MigrationError(f"the database has {version:04d}_{name} where this program has {migration.label}")
         if checksum != migration.checksum:
             raise MigrationError(
                 f"migration {version:04d}_{name} was changed after it was applied; applied files are never edited, "
@@ -114,7 +120,7 @@ def _check_applied(connection: psycopg.Connection, wanted: Sequence[Migration]) 
     return len(rows)
 
 
-def _apply(connection: psycopg.Connection, migration: Migration) -> None:
+def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
     text = partitions.adapt(connection, migration.text)
     try:
         with connection.transaction():
@@ -126,5 +132,5 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        raise MigrationError(f"migration {migration.version:04d}_{migration.name} failed: {error}") from error
-    logger.info("applied migration %04d_%s", migration.version, migration.name)
+        raise MigrationError(f"migration {migration.label} failed: {error}") from error
+    logger.info("applied migration %s", migration.label)

@@ -1,8 +1,8 @@
 """How positions are cut by time: one piece a day (UTC), on either back end.
 
 ``timescaledb``  a hypertable with chunks of one day, which the extension makes as rows come.
-``postgresql``   native range partitions ``positions_YYYYMMDD``: some days ahead from ``ensure_ahead``, any other day when
-                 the first row of it comes (``ensure_days``, called by the writer). There is no default partition: it
+``postgresql``   native range partitions ``positions_YYYYMMDD``: some days ahead from ``ensure_ahead``, any other day
+                 when its first row comes (``ensure_days``, called by the writer). There is no default partition: it
                  would have to be emptied before the day it swallowed could get its own.
 
 The back end is chosen when the schema is made, from what the server offers, and found again from the catalogue.
@@ -19,6 +19,9 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import AsyncConnection, sql
+
+from store.errors import Unstorable
+from store.values import to_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,12 @@ def _date(day: int) -> date:
     return date(1970, 1, 1) + timedelta(days=day)
 
 
+_CANNOT_CREATE: Final = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.UndefinedFile,
+    psycopg.errors.FeatureNotSupported,
+)
+
 # ---- when the schema is made (blocking, from store.migrate)
 
 
@@ -85,11 +94,7 @@ def _offers_timescaledb(connection: psycopg.Connection[Any]) -> bool:
         return False
     try:
         connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-    except (
-        psycopg.errors.InsufficientPrivilege,
-        psycopg.errors.UndefinedFile,
-        psycopg.errors.FeatureNotSupported,
-    ) as error:
+    except _CANNOT_CREATE as error:
         logger.warning("TimescaleDB is loaded but cannot be made in this database, native partitions serve: %s", error)
         return False
     return True
@@ -137,14 +142,12 @@ async def ensure_days(connection: AsyncConnection[Any], days: Iterable[int]) -> 
 
     Attaching takes no lock that stops readers or writers of the other days (CREATE TABLE ... PARTITION OF would).
 
-    Raises:  ValueError: a day before 2000 or after 2099: such a time should have gone to quarantine.
+    Raises:  Unstorable: a day before 2000 or after 2099: such a time should have gone to quarantine.
     """
     wanted = sorted(set(days))
     for day in wanted:
         if not FIRST_DAY <= day < LAST_DAY:
-            raise ValueError(
-                f"no partition is made for day {day} (days since 1970): implausible times belong in quarantine"
-            )
+            raise Unstorable(f"no partition for the day {day} (since 1970): implausible times belong in quarantine")
     if not wanted or await backend(connection) == "timescaledb":
         return []
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
@@ -158,10 +161,10 @@ async def ensure_days(connection: AsyncConnection[Any], days: Iterable[int]) -> 
     return made
 
 
-async def ensure_ahead(connection: AsyncConnection[Any], now: datetime, days: int = DAYS_AHEAD) -> list[int]:
+async def ensure_ahead(connection: AsyncConnection[Any], now_us: int, days: int = DAYS_AHEAD) -> list[int]:
     """Make today's partition and those of the next days. Call daily; the writer makes what is missing anyway, in the
     middle of its work."""
-    today = day_of(int(now.timestamp()) * 1_000_000)
+    today = day_of(now_us)
     return await ensure_days(connection, range(today, today + days + 1))
 
 
@@ -169,27 +172,26 @@ def _make_partition(day: int) -> list[sql.Composed]:
     name = sql.Identifier(partition_name(day))
     begin, end = (sql.Literal(f"{_date(d)} 00:00:00+00") for d in (day, day + 1))
     return [
-        sql.SQL("CREATE TABLE {} (LIKE positions INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)").format(
-            name
-        ),
+        sql.SQL("CREATE TABLE {} (LIKE positions INCLUDING ALL EXCLUDING INDEXES)").format(name),
         sql.SQL("ALTER TABLE positions ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(name, begin, end),
     ]
 
 
-async def drop_before(connection: AsyncConnection[Any], time: datetime) -> list[str]:
-    """Drop the days that end at or before ``time`` (aware): the retention. Returns the names of what was dropped.
+async def drop_before(connection: AsyncConnection[Any], time_us: int) -> list[str]:
+    """Drop the days that end at or before ``time_us`` (microseconds since 1970): the retention. Returns what went.
 
-    The connection must not be in a transaction: each piece is dropped in one of its own, since dropping stops readers
-    and writers for its moment. A piece that stays locked for two seconds is left for the next call.
+    The connection must hold no work of the caller's: each piece is dropped in a transaction of its own, since dropping
+    stops readers and writers for its moment. A piece that stays locked for two seconds is left for the next call.
     """
     dropped: list[str] = []
     if await backend(connection) == "timescaledb":
+        time = to_datetime(time_us)
         query = "SELECT chunk::text FROM show_chunks('positions', older_than => %s) AS chunk ORDER BY 1"
         old = [row[0] for row in await (await connection.execute(query, (time,))).fetchall()]
         if old and await _drop(connection, sql.SQL("SELECT drop_chunks('positions', older_than => {})").format(time)):
             dropped = old
         return dropped
-    last = partition_name(day_of(int(time.timestamp()) * 1_000_000))
+    last = partition_name(day_of(time_us))
     names = [row[0] for row in await (await connection.execute(_DAYS)).fetchall()]
     for name in names:
         if name < last and await _drop(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(name))):

@@ -1,15 +1,43 @@
-"""The one transaction of the pipeline."""
+"""The one transaction of the pipeline: positions, newest positions, alarms, rule states, sessions, answers, offset."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
-from fleet import Commit
+import psycopg
 from numpy.typing import NDArray
+from psycopg import AsyncConnection
 
+from fleet import CommandChanged, Commit, PositionBatch
+from store import apply, partitions
+from store.copy_binary import POSITION_COLUMNS, encode_positions
+from store.errors import DatabaseTrouble, Unstorable
 from store.pool import Database
+
+STAGED_AFTER_REPEAT: Final = 20
+"""Commits that go through the staging table after one that met a repeat: repeats come in runs (a terminal that lost its
+link sends its store again), and a COPY that fails has to be done twice."""
+
+_ATTEMPTS: Final = 5  # one for a repeat, the others for partitions that the retention dropped meanwhile
+
+_COLUMNS: Final = ", ".join(POSITION_COLUMNS)
+_COPY: Final = f"COPY positions ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_STAGE: Final = f"COPY positions_staging ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_STAGING: Final = "CREATE TEMP TABLE IF NOT EXISTS positions_staging (LIKE positions) ON COMMIT DELETE ROWS"
+_MERGE: Final = (
+    f"INSERT INTO positions ({_COLUMNS}) SELECT {_COLUMNS} FROM positions_staging "
+    "ON CONFLICT (vehicle_id, time, terminal_id, fix_hash) DO NOTHING "
+    "RETURNING vehicle_id, (extract(epoch FROM time) * 1000000)::bigint, terminal_id, fix_hash"
+)
+_MOVE_OFFSET: Final = (
+    'INSERT INTO journal_offsets AS old (journal, "offset") VALUES (%s, %s) ON CONFLICT (journal) DO UPDATE '
+    'SET "offset" = excluded."offset", updated_at = now() WHERE old."offset" < excluded."offset" RETURNING 1'
+)
 
 
 @dataclass(slots=True)
@@ -17,25 +45,196 @@ class Stored:
     """What a commit did.
 
     ``fresh`` has one bool a position of the commit: True where it was new, False where the database had it already.
-    ``already_done``: an earlier run stored this offset; nothing was written and nothing is fresh.
+    ``already_done``: an earlier run of the program stored this offset; nothing was written and nothing is fresh.
     """
 
     fresh: NDArray[np.bool_]
     commands: list[uuid.UUID] = field(default_factory=list)  # commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
+    orphan_alarms: int = 0  # alarms not stored, their vehicle's row being gone: to be counted
     already_done: bool = False
+
+    def command_events(self) -> list[CommandChanged]:
+        """For the bus."""
+        return [CommandChanged(command_id) for command_id in self.commands]
+
+
+@contextmanager
+def _blame() -> Iterator[None]:
+    """See that an error says whether trying again can help: only what is in the data itself cannot be mended so."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.DataError, psycopg.IntegrityError):
+        raise
+    except psycopg.Error as error:
+        raise DatabaseTrouble(f"the database refuses: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unstorable(str(error)) from error
+
+
+class _Repeat(Exception):
+    """A position is in the database already: do it again through the staging table."""
+
+
+class _NoPartition(Exception):
+    """A day's partition went away under us."""
 
 
 class Writer:
-    """Stores what the pipeline made of the journal."""
+    """Stores what the pipeline made of the journal. One commit at a time; one Writer a journal."""
 
     def __init__(self, database: Database) -> None:
+        self.repeated = 0  # positions that the database had already
         self._database = database
+        self._days: set[int] = set()  # whose partitions we have seen or made
+        self._staged_left = 0
+        self._unsure: tuple[str, int, Stored] | None = None  # sent to be committed, and no answer yet
 
     async def offset(self, journal: str) -> int:
-        """How far this journal is stored; 0 when nothing is."""
-        raise NotImplementedError
+        """How far this journal is stored; 0 when nothing is: its offsets begin at 1.
+
+        Raises:  psycopg.OperationalError: the database is away.
+        """
+        async with self._database.connection() as connection:
+            cursor = await connection.execute('SELECT "offset" FROM journal_offsets WHERE journal = %s', (journal,))
+            row = await cursor.fetchone()
+        return int(row[0]) if row is not None else 0
 
     async def commit(self, commit: Commit) -> Stored:
-        """Store it all in one transaction, or nothing."""
-        raise NotImplementedError
+        """Store it all in one transaction, or nothing.
+
+        A commit whose offset is not beyond what is stored was done before and is skipped whole. So the same commit may
+        be tried again after any error, also when the connection broke and nobody knows whether the server had
+        committed: then the answer is the one that was lost.
+
+        Raises:  psycopg.OperationalError: the database is away or in trouble: try the same commit again.
+                 psycopg.DataError, psycopg.IntegrityError: the data cannot be stored; trying again will not help.
+        """
+        with _blame():
+            return await self._commit(commit)
+
+    async def apply(self, commit: Commit) -> Stored:
+        """Store alarm changes and rule states that came from time alone, no journal group: the offset stays.
+
+        Everything else in the commit must be empty. Doing it twice does no harm. Raises as ``commit``.
+        """
+        stored = Stored(np.zeros(0, np.bool_))
+        with _blame():
+            async with self._database.connection() as connection:
+                stored.alarms, stored.orphan_alarms = await apply.alarm_changes(connection, commit.alarm_changes)
+                await apply.rule_states(connection, commit.rule_states)
+        return stored
+
+    async def _commit(self, commit: Commit) -> Stored:
+        new_days = partitions.days_of(commit.positions.time_us) - self._days
+        if new_days:
+            await self._make_days(new_days)
+        distinct = distinct_rows(commit.positions)
+        for _ in range(_ATTEMPTS):
+            staged = self._staged_left > 0
+            try:
+                stored = await self._transaction(commit, distinct, staged)
+            except _Repeat:
+                self._staged_left = STAGED_AFTER_REPEAT
+                continue
+            except _NoPartition:
+                self._days.clear()
+                await self._make_days(partitions.days_of(commit.positions.time_us))
+                continue
+            if staged:
+                self._staged_left -= 1
+            if not stored.already_done:
+                self.repeated += len(commit.positions) - int(stored.fresh.sum())
+            return stored
+        raise DatabaseTrouble("the partitions of positions vanish as fast as they are made")
+
+    async def _make_days(self, days: set[int]) -> None:
+        # In a transaction of its own: an empty partition does no harm, and rows wait for no lock of ours meanwhile.
+        async with self._database.connection() as connection:
+            await partitions.ensure_days(connection, days)
+        self._days |= days
+
+    async def _transaction(self, commit: Commit, distinct: NDArray[np.intp] | None, staged: bool) -> Stored:
+        nothing = np.zeros(len(commit.positions), np.bool_)
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_MOVE_OFFSET, (commit.journal, commit.offset))
+            if await cursor.fetchone() is None:
+                return self._done_before(commit, Stored(nothing, already_done=True))
+            stored = Stored(nothing)
+            if len(commit.positions):
+                stored.fresh = await self._store_positions(connection, commit, distinct, staged)
+                fresh = stored.fresh
+                await apply.latest_positions(
+                    connection, commit.positions if fresh.all() else commit.positions.take(fresh)
+                )
+            stored.alarms, stored.orphan_alarms = await apply.alarm_changes(connection, commit.alarm_changes)
+            await apply.rule_states(connection, commit.rule_states)
+            await apply.quarantined(connection, commit.quarantined)
+            await apply.terminal_messages(connection, commit.messages)
+            await apply.sessions(connection, commit.sessions)
+            if commit.answers:
+                stored.commands = await apply.answers(connection, commit.answers)
+            self._unsure = (commit.journal, commit.offset, stored)
+        self._unsure = None
+        return stored
+
+    def _done_before(self, commit: Commit, unknown: Stored) -> Stored:
+        if self._unsure is None or self._unsure[:2] != (commit.journal, commit.offset):
+            return unknown
+        stored = self._unsure[2]
+        self._unsure = None
+        return stored
+
+    async def _store_positions(
+        self, connection: AsyncConnection[Any], commit: Commit, distinct: NDArray[np.intp] | None, staged: bool
+    ) -> NDArray[np.bool_]:
+        batch = commit.positions if distinct is None else commit.positions.take(distinct)
+        rows = np.arange(len(commit.positions)) if distinct is None else distinct
+        data = encode_positions(batch, commit.offset)
+        fresh = np.zeros(len(commit.positions), np.bool_)
+        if not staged:
+            await _copy(connection, _COPY, data)
+            fresh[rows] = True
+            return fresh
+        await connection.execute(_STAGING)
+        await _copy(connection, _STAGE, data)
+        try:
+            cursor = await connection.execute(_MERGE)
+        except psycopg.errors.CheckViolation as error:
+            raise _NoPartition from error
+        keys = zip(*(column[rows].tolist() for column in _key_columns(commit.positions)), strict=True)
+        row_of = dict(zip(keys, rows.tolist(), strict=True))
+        async for key in cursor:
+            fresh[row_of[key]] = True
+        return fresh
+
+
+async def _copy(connection: AsyncConnection[Any], statement: str, data: bytes) -> None:
+    try:
+        async with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            await copy.write(data)
+    except psycopg.errors.UniqueViolation as error:
+        raise _Repeat from error
+    except psycopg.errors.CheckViolation as error:  # "no partition of relation "positions" found for row"
+        raise _NoPartition from error
+
+
+def _key_columns(batch: PositionBatch) -> tuple[NDArray[Any], ...]:
+    return batch.vehicle_id, batch.time_us, batch.terminal_id, batch.fix_hash
+
+
+def distinct_rows(batch: PositionBatch) -> NDArray[np.intp] | None:
+    """Row indices without repeats inside the batch, the first of each kept, in order; None: there are no repeats."""
+    count = len(batch)
+    if count < 2:
+        return None
+    vehicle, time, terminal, fix = (column.astype(np.uint64) for column in _key_columns(batch))
+    # A cheap mix first: where it tells all rows apart they are, and only where it does not the keys themselves decide.
+    mixed = fix ^ (time * np.uint64(0x9E3779B97F4A7C15)) ^ (terminal << np.uint64(32)) ^ vehicle
+    if len(np.unique(mixed)) == count:
+        return None
+    first: dict[tuple[int, ...], int] = {}
+    keys = zip(*(column.tolist() for column in _key_columns(batch)), strict=True)
+    for row, key in enumerate(keys):
+        first.setdefault(key, row)
+    return None if len(first) == count else np.fromiter(first.values(), np.intp, len(first))
