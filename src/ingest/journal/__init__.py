@@ -11,7 +11,7 @@ from ingest.journal.base import (
     JournalFull,
     JournalReader,
     JournalWriter,
-    RecordKind,
+    Kind,
     StoredCallback,
     phone_text,
 )
@@ -33,7 +33,7 @@ __all__ = [
     "JournalFull",
     "JournalReader",
     "JournalWriter",
-    "RecordKind",
+    "Kind",
     "SqliteJournalReader",
     "StoredCallback",
     "Unregistered",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fleet import canonical_phone
 
 
-class RecordKind(IntEnum):
+class Kind(IntEnum):
     """What a record tells. MESSAGE holds a message body verbatim, the others JSON (see `ingest.facts`)."""
 
     MESSAGE = 0
@@ -48,7 +48,7 @@ HEADER_DTYPE: Final = np.dtype(
         ("body_length", "<u4"),
         ("message_id", "<u2"),
         ("serial_no", "<u2"),
-        ("kind", "u1"),  # RecordKind
+        ("kind", "u1"),  # Kind
         ("edition", "u1"),  # of EDITION_NAMES
         ("phone", "V10"),  # BCD, padded with zeros in front
     ]

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from fleet import RefusedRegistration, Registration, SessionChange
-from ingest.journal.base import JournalError, RecordKind
+from ingest.journal.base import JournalError, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class GatewayStarted:
 Fact = Registration | RefusedRegistration | SessionChange | Unregistered | GatewayStarted
 
 _NOUNS: Final[dict[int, type[Fact]]] = {
-    RecordKind.REGISTERED: Registration,
-    RecordKind.REFUSED: RefusedRegistration,
-    RecordKind.SESSION_BEGIN: SessionChange,
-    RecordKind.SESSION_END: SessionChange,
-    RecordKind.UNREGISTERED: Unregistered,
-    RecordKind.GATEWAY_STARTED: GatewayStarted,
+    Kind.REGISTERED: Registration,
+    Kind.REFUSED: RefusedRegistration,
+    Kind.SESSION_BEGIN: SessionChange,
+    Kind.SESSION_END: SessionChange,
+    Kind.UNREGISTERED: Unregistered,
+    Kind.GATEWAY_STARTED: GatewayStarted,
 }
 
 
@@ -47,12 +47,12 @@ def encode_fact(fact: Fact) -> bytes:
 def decode_fact(kind: int, body: bytes) -> Fact:
     """A record's body back as what it tells.
 
-    Args:    kind: a RecordKind, not MESSAGE.
+    Args:    kind: a Kind, not MESSAGE.
     Raises:  JournalError: it cannot be read.
     """
     try:
         values = orjson.loads(body)
-        if kind == RecordKind.REGISTERED:
+        if kind == Kind.REGISTERED:
             values["auth_code_hash"] = bytes.fromhex(values["auth_code_hash"])
         return _NOUNS[kind](**values)
     except (ValueError, TypeError, KeyError) as error:

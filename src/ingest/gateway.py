@@ -1,0 +1,449 @@
+"""The gateway process: terminals on TCP and UDP, their reports into the journal, answers when these are on disk.
+
+    bytes -> TerminalConnection (frames, header, session) -> journal.append -> group on disk -> 0x8001
+
+It needs nothing but the disk: who may log in stands in a mirror of its own (`ingest.identities`), and what happened
+goes to the database by way of the journal, read by the pipeline in another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from fleet import SessionChange
+from ingest.control import ControlServer, control_path
+from ingest.counters import Counters
+from ingest.identities import BLOCKED, Identities, IdentityFile
+from ingest.identity_sync import IdentitySync
+from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
+from ingest.journal.facts import GatewayStarted, encode_fact
+from ingest.links import TcpLink, TerminalLink, UdpEndpoint, peer_text
+from ingest.login import LoginDesk
+from ingest.sessions import Sessions
+from jt808.connection import ConnectionLimits
+from jt808.errors import Result, UsageError
+from jt808.events import (
+    AuthRequested,
+    BadFrameReceived,
+    HeartbeatReceived,
+    LinkEnded,
+    MessageReceived,
+    PackageRepeated,
+    PackagesDropped,
+    Refused,
+    RegisterRequested,
+    TimeQueried,
+    UnregisterRequested,
+)
+from jt808.header import Edition, Header
+from jt808.messages import TerminalAuthentication
+from jt808.subpackage import Budget
+
+__all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 4096
+UDP_BUFFER_BYTES: Final = 4 << 20
+SHUTDOWN_FLUSH_S: Final = 2.0
+NO_PHONE: Final = bytes(10)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Everything that can be set. The bounds are meant to do no harm to any honest fleet."""
+
+    data_dir: Path
+    bind: str = "0.0.0.0"
+    port: int = 6808  # TCP and UDP; 0: choose
+    enrolment: str = "approve"  # approve | open: unknown terminals that register are taken in
+    database_url: str | None = None  # None: the mirror of the terminals stays as it is
+    journal_max_bytes: int = 20 << 30  # above it nothing is taken until the pipeline has caught up
+    journal_interval_s: float = 0.005  # between two groups, under load
+    max_pending_bytes: int = 64 << 20  # what waits in memory for the journal
+    max_connections_per_address: int = 20_000  # whole fleets come through one carrier's NAT; loopback: no limit
+    max_udp_links: int = 50_000
+    max_terminals: int = 1_000_000
+    unauthenticated_s: float = 60.0
+    unauthenticated_bytes: int = 64 * 1024
+    idle_s: float = 900.0
+    auth_failures: int = 3  # then the link is closed
+    package_bytes: int = 256 << 20  # of incomplete sub-packaged messages, all links together
+    write_high_water_bytes: int = 64 * 1024  # a link that does not read its answers is not read from
+    write_max_bytes: int = 256 * 1024  # ... and closed above this,
+    write_stall_s: float = 30.0  # ... or after this time
+    max_displacements_per_minute: int = 6  # more: two units with one identity
+
+
+class Gateway:
+    """Owns journal, mirror, sessions and links. `start`, then `close`."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self.config = config
+        self.counters = Counters()
+        self.link_limits = ConnectionLimits(
+            config.unauthenticated_s, config.unauthenticated_bytes, config.idle_s, config.auth_failures
+        )
+        self.package_budget = Budget(config.package_bytes)
+        self.sessions: Sessions[TerminalLink] = Sessions(
+            self.counters, max_displacements=config.max_displacements_per_minute
+        )
+        self.is_pressed = False  # the journal cannot keep up, reading is paused
+        self.loop: asyncio.AbstractEventLoop
+        self._links: set[TcpLink] = set()
+        self._per_address: dict[str, int] = {}
+        self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
+        self._lost_facts = False
+        self._identities = Identities(
+            IdentityFile(config.data_dir / "identities.sqlite"), on_changed=self._identity_changed
+        )
+        self._login = LoginDesk(
+            self, self._identities, is_open=config.enrolment == "open", max_terminals=config.max_terminals
+        )
+        self._journal = GroupCommitWriter(
+            JournalFile(journal_path(config.data_dir), config.journal_max_bytes),
+            on_stored=self._stored,
+            on_pressure=self._press,
+            counters=self.counters,
+            max_pending_bytes=config.max_pending_bytes,
+            min_interval_s=config.journal_interval_s,
+        )
+        self.append = self._journal.append  # the hot call, without a detour
+        self._control = ControlServer(
+            control_path(config.data_dir),
+            {
+                "prepare": self._prepare,
+                "send": self._send,
+                "edition": self._edition,
+                "disconnect": self._disconnect,
+                "sessions": self._list_sessions,
+                "stats": self._stats,
+            },
+        )
+        self._sync: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+        self._udp: UdpEndpoint | None = None
+
+    # ---- begin and end
+
+    async def start(self) -> str:
+        """Open everything and listen; returns HOST:PORT.
+
+        Raises:  JournalError, sqlite3.Error: the data directory cannot be used. OSError: the port cannot be had.
+        """
+        self.loop = asyncio.get_running_loop()
+        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        await self._journal.open()
+        await self._identities.open()
+        now_us = time.time_ns() // 1000
+        self.append(Kind.GATEWAY_STARTED, now_us, NO_PHONE, 13, 0, 0, encode_fact(GatewayStarted(now_us)), urgent=True)
+        await self._control.open()
+        if self.config.database_url is not None:
+            sync = IdentitySync(self.config.database_url, self._identities)
+            self._sync = asyncio.create_task(sync.run(), name="identity sync")
+        return await self._listen()
+
+    async def _listen(self) -> str:
+        tcp, udp = bind_both(self.config.bind, self.config.port)
+        self._server = await self.loop.create_server(lambda: TcpLink(self), sock=tcp, backlog=BACKLOG)
+        _, self._udp = await self.loop.create_datagram_endpoint(lambda: UdpEndpoint(self), sock=udp)
+        return peer_text(tcp.getsockname())
+
+    async def close(self) -> None:
+        """Take nothing new, answer what is in the journal, log everybody off, close."""
+        if self._server is not None:
+            self._server.close()
+        if self._udp is not None:
+            self._udp.is_closing = True
+        for link in self._links:
+            link.press(True)
+        await self._flush()
+        for one in [*self._links, *(self._udp.links() if self._udp else ())]:
+            one.end("gateway_stopped")
+        if self._sync is not None:
+            self._sync.cancel()
+            await asyncio.gather(self._sync, return_exceptions=True)
+        await self._flush()
+        await self._journal.close()
+        await self._identities.close()
+        await self._control.close()
+        if self._udp is not None:
+            self._udp.close()
+
+    async def _flush(self) -> None:
+        if self._journal.is_failing:
+            return
+        try:
+            async with asyncio.timeout(SHUTDOWN_FLUSH_S / 2):
+                await self._journal.flush()
+        except TimeoutError:
+            log.error("the journal did not take what waits within %.0f s", SHUTDOWN_FLUSH_S / 2)
+
+    # ---- links
+
+    def link_made(self, link: TcpLink) -> bool:
+        """A terminal has connected; False: too many from its address."""
+        self.counters["links_made"] += 1
+        self._links.add(link)
+        host = link.address[0] if link.address else ""
+        count = self._per_address[host] = self._per_address.get(host, 0) + 1
+        if count > self.config.max_connections_per_address and not is_loopback(host):
+            self.counters.count("links_refused", "address_full")
+            return False
+        return True
+
+    def link_lost(self, link: TcpLink) -> None:
+        if link not in self._links:
+            return
+        self._links.discard(link)
+        host = link.address[0] if link.address else ""
+        count = self._per_address.get(host, 0) - 1
+        if count > 0:
+            self._per_address[host] = count
+        else:
+            self._per_address.pop(host, None)
+
+    def _press(self, paused: bool) -> None:
+        self.is_pressed = paused
+        for link in self._links:
+            link.press(paused)
+
+    # ---- what happens on them
+
+    def handle_event(self, link: TerminalLink, event: Any, now_us: int) -> None:
+        """All events but MessageReceived."""
+        connection = link.connection
+        match event:
+            case HeartbeatReceived():
+                self.counters["heartbeats"] += 1
+                connection.reply_general(event, Result.OK)
+            case AuthRequested():
+                self._login.authenticate(link, event, now_us)
+            case RegisterRequested():
+                self._login.register(link, event, now_us)
+            case UnregisterRequested():
+                self._login.unregister(link, event, now_us)
+            case TimeQueried():
+                connection.reply_time(event, now_us / 1e6)
+            case Refused():
+                self.counters.count("messages_refused", event.reason)
+                log.debug("%s: 0x%04X refused: %s", link.peer, event.header.message_id, event.reason)
+            case BadFrameReceived():
+                self.counters.count("frames_bad", event.reason)
+                log.debug("%s: %s: %s", link.peer, event.reason, event.raw[:64].hex())
+            case PackagesDropped():
+                self.counters.count("packages_dropped", event.reason, event.packages)
+            case PackageRepeated():
+                self.counters["packages_repeated"] += 1
+            case LinkEnded():
+                link.end(event.reason)
+
+    def _stored(self, offset: int, tokens: Sequence[tuple[TerminalLink, Any]]) -> None:
+        """A group is on disk: now its terminals may know."""
+        waiting: list[TerminalLink] = []
+        for link, what in tokens:
+            if type(what) is MessageReceived:
+                link.connection.reply_stored(what)
+            else:
+                what()
+            if not link.has_answers:
+                link.has_answers = True
+                waiting.append(link)
+        self.counters["messages_answered"] += len(tokens)
+        for link in waiting:
+            link.has_answers = False
+            link.flush()
+        if self._lost_facts:
+            self._tell_sessions_again()
+        self._control.wake_readers()
+
+    def begin_session(
+        self,
+        link: TerminalLink,
+        header: Header,
+        phone: str,
+        edition: Edition | None,
+        message: TerminalAuthentication,
+        now_us: int,
+    ) -> None:
+        """The terminal is who it says: answer, and let it speak. The newest link of a terminal wins."""
+        self.counters["authentications"] += 1
+        is_new = link.phone != phone
+        if is_new:
+            self.end_session(link, "another_terminal")
+            displaced = self.sessions.begin(phone, link, self.loop.time())
+            if displaced is not None:
+                log.info("terminal %s: %s displaces %s", phone, link.peer, displaced.peer)
+                displaced.end("displaced")
+            link.connection.continue_serial_no(self._serial_nos.pop(phone, 0))
+        link.connection.authenticated(header, edition)
+        link.took_over(phone)
+        if is_new:
+            imei, version = message.imei or "", message.software_version or ""
+            self._tell_session(link, now_us, online=True, reason="", imei=imei, software_version=version)
+
+    def end_session(self, link: TerminalLink, reason: str) -> None:
+        """The link speaks for its terminal no more."""
+        if not link.phone:
+            return
+        self._tell_session(link, time.time_ns() // 1000, online=False, reason=reason)
+        self._serial_nos[link.phone] = link.connection.take_serial_no()
+        self.sessions.end(link.phone, link)
+        log.debug("terminal %s at %s: session ended: %s", link.phone, link.peer, reason)
+        link.phone = ""
+
+    def _tell_session(
+        self,
+        link: TerminalLink,
+        now_us: int,
+        *,
+        online: bool,
+        reason: str,
+        imei: str = "",
+        software_version: str = "",
+    ) -> None:
+        edition = str(link.connection.edition)
+        change = SessionChange(
+            received_us=now_us,
+            phone=link.phone,
+            online=online,
+            peer=link.peer,
+            transport=link.transport_name,
+            edition=edition,
+            reason=reason,
+            imei=imei,
+            software_version=software_version,
+        )
+        kind = Kind.SESSION_BEGIN if online else Kind.SESSION_END
+        body = encode_fact(change)
+        if not self.append(kind, now_us, link.phone10, EDITION_CODES[edition], 0, 0, body, urgent=True):
+            self._lost_facts = True
+
+    def _tell_sessions_again(self) -> None:
+        """Facts were dropped while the journal could not be written; it can again: say how things stand."""
+        self._lost_facts = False
+        now_us = time.time_ns() // 1000
+        log.warning("logins and link ends were lost while the journal was full; telling who is on-line anew")
+        body = encode_fact(GatewayStarted(now_us))
+        self.append(Kind.GATEWAY_STARTED, now_us, NO_PHONE, 13, 0, 0, body, urgent=True)
+        for link in self.sessions.links():
+            self._tell_session(link, now_us, online=True, reason="")
+
+    def _identity_changed(self, phone: str) -> None:
+        """The database has another word on a terminal: whom it blocked or deleted is sent away."""
+        link = self.sessions.get(phone)
+        identity = self._identities.get(phone)
+        if link is not None and (identity is None or identity.standing == BLOCKED):
+            link.end("blocked" if identity is not None else "deleted")
+
+    # ---- what the core asks for (see ingest.control)
+
+    async def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
+        link = self.sessions.get(str(request["phone"]))
+        if link is None:
+            return {"state": "offline"}
+        connection = link.connection
+        return {"state": "ready", "serial_no": connection.take_serial_no(), "edition": str(connection.edition)}
+
+    async def _send(self, request: dict[str, Any]) -> dict[str, Any]:
+        link = self.sessions.get(str(request["phone"]))
+        if link is None:
+            return {"state": "offline"}
+        body = bytes.fromhex(request["body"])
+        try:
+            serial_no = link.connection.send(int(request["message_id"]), body, request.get("serial_no"))
+        except UsageError as error:
+            return {"state": "refused", "reason": str(error)}
+        link.flush()
+        self.counters["messages_sent"] += 1
+        return {"state": "sent", "serial_no": serial_no, "edition": str(link.connection.edition)}
+
+    async def _edition(self, request: dict[str, Any]) -> dict[str, Any]:
+        link = self.sessions.get(str(request["phone"]))
+        return {"edition": None if link is None else str(link.connection.edition)}
+
+    async def _disconnect(self, request: dict[str, Any]) -> dict[str, Any]:
+        link = self.sessions.get(str(request["phone"]))
+        if link is not None:
+            link.end("disconnected")
+            log.info("terminal %s disconnected: %s", request["phone"], request.get("reason", ""))
+        return {"found": link is not None}
+
+    async def _list_sessions(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"phones": list(self.sessions)}
+
+    async def _stats(self, request: dict[str, Any]) -> dict[str, Any]:
+        gauges = {
+            "gateway_sessions": len(self.sessions),
+            "gateway_links{transport=tcp}": len(self._links),
+            "gateway_links{transport=udp}": len(self._udp) if self._udp else 0,
+            "gateway_terminals": len(self._identities),
+            "gateway_paused": int(self.is_pressed),
+            "gateway_journal_failing": int(self._journal.is_failing),
+            "gateway_journal_pending_bytes": self._journal.pending_bytes,
+            "gateway_journal_offset": self._journal.last_offset,
+            "gateway_journal_size_bytes": await self._journal.size_bytes(),
+        }
+        return {"stats": self.counters.metrics("gateway") | gauges}
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A TCP and a UDP socket on the same port. Raises OSError with the address in its text."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for attempt in range(20):
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
+            tcp.setblocking(False)
+            udp.setblocking(False)
+            tcp.bind((host, port))
+            udp.bind((host, tcp.getsockname()[1]))
+        except OSError as error:
+            tcp.close()
+            udp.close()
+            if port or attempt == 19:
+                raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+        else:
+            return tcp, udp
+    raise AssertionError("unreachable")
+
+
+async def run_gateway(
+    config: GatewayConfig,
+    on_ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run until `stop` is set; without one, until SIGTERM or SIGINT.
+
+    Args:    on_ready: called with HOST:PORT once terminals can connect.
+    """
+    if stop is None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gateway = Gateway(config)
+    try:
+        address = await gateway.start()
+        if on_ready is not None:
+            on_ready(address)
+        await stop.wait()
+    finally:
+        await gateway.close()
