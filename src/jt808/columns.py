@@ -155,11 +155,11 @@ def _window(buffer: bytes | memoryview, dtype: np.dtype[Any]) -> NDArray[Any]:
 def _times(bcd: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """BCD[6] in GMT+8, (N, 6) -> (microseconds UTC or 0, whether it is a time)."""
     parts = _BCD[bcd]
-    good: NDArray[np.bool_] = (parts < _TOO_HIGH).all(axis=1)
+    good: NDArray[np.bool_] = np.logical_and.reduce(parts < _TOO_HIGH, axis=1)
     if not good.all():
         parts[~good] = _HARMLESS
     year, month, day = parts[:, 0], parts[:, 1], parts[:, 2]
-    good &= (day > 0) & (day <= _DAYS_IN_MONTH[year, month])
+    good = np.logical_and.reduce((good, day > 0, day <= _DAYS_IN_MONTH[year, month]))
     seconds = (_FIRST_DAY[year, month] - 1) * 86400 + parts[:, 2:] @ _SECONDS - _GMT8_S
     return np.where(good, seconds * 1_000_000, 0), good
 

@@ -2,7 +2,7 @@
 
 ::
 
-    >>> explain_frame(bytes.fromhex("7e000200000139123443210001607e")).as_json()["name"]
+    >>> explain_frame(bytes.fromhex("7e0002000001391234432100017f7e")).as_json()["name"]
     'heartbeat'
 """
 
@@ -146,13 +146,18 @@ def _explain_content(explanation: Explanation, escaped: bytes, edition: Edition 
     body = content[begin:]
     explanation.header, explanation.message_id = header, header.message_id
     explanation.edition = edition or header.edition
-    if header.message_id == 0x0100 and edition is None:
+    if edition is None and header.message_id == 0x0100 and header.edition == Edition.V2013 and _is_whole(header):
         explanation.edition = body_edition(0x0100, header.edition, body)
     explanation.rows[:0] = _header_rows(header, content)
     _judge_header(header, body, explanation)
     _explain_body(explanation, header, body, begin)
     if escaped:
         explanation.rows.append(Row(len(content), _check_byte(escaped), "check byte", "校验码", ""))
+
+
+def _is_whole(header: Header) -> bool:
+    """Whether the body can be read by itself."""
+    return not header.encryption and (not header.is_subpackaged or header.package_total == 1)
 
 
 def _lenient(escaped: bytes) -> bytes:
@@ -213,7 +218,7 @@ def _explain_body(explanation: Explanation, header: Header, body: bytes, begin: 
     why_raw = None
     if header.encryption:
         why_raw = f"the body is encrypted (method {header.encryption}) and was not read"
-    elif header.is_subpackaged and header.package_total != 1:
+    elif not _is_whole(header):
         why_raw = f"the body is package {header.package_no} of {header.package_total} and was not read alone"
     elif row is None:
         why_raw = f"0x{header.message_id:04X} is not known here"
