@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from simulators.link import BadLink, LinkFaults
 from simulators.terminal import State, Terminal
@@ -162,13 +162,10 @@ class Client:
     def _write(self, link: _Link, data: bytes) -> None:
         if link.closed.done():
             return
-        transport = link.transport
         if self._udp:
-            assert isinstance(transport, asyncio.DatagramTransport)
-            transport.sendto(data)
+            cast(asyncio.DatagramTransport, link.transport).sendto(data)
         else:
-            assert isinstance(transport, asyncio.Transport)
-            transport.write(data)
+            cast(asyncio.Transport, link.transport).write(data)
 
     def _arm(self) -> None:
         """Have the timer go off at the terminal's next deadline, or before: then nothing happens but this."""

@@ -167,7 +167,11 @@ class Fleet:
     @staticmethod
     async def _run(client: Client, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
-        await client.run()
+        try:
+            await client.run()
+        except Exception:
+            log.exception("terminal %s broke", client.terminal.identity.phone)
+            raise
 
     async def drain(self, timeout_s: float) -> bool:
         """No new reports from now on; wait until all that was reported is answered. False: time was up before."""

@@ -54,7 +54,8 @@ FAST: Final = Timing(
     interval_s=0.2,
     parked_interval_s=0.5,
     heartbeat_s=2.0,
-    answer_timeout_s=0.5,
+    answer_timeout_s=0.3,
+    retries=2,
     human_s=(0.01, 0.05),
     retry_connect_s=0.5,
 )
@@ -267,7 +268,7 @@ class Terminal:
 
     def _send_backlog(self) -> None:
         """Stored reports go out: as 0x0704 type 1 from 2013 on, as 0x0200 one by one in 2011."""
-        if self.now < self._hold_until:
+        if self.now < self._hold_until or self.wants_close:
             return
         is_bulk = self.edition != "2011"
         kind = wire.BULK_LOCATION if is_bulk else wire.LOCATION
