@@ -41,14 +41,13 @@ setup-dev: setup $(VENV)/.dev ## and what the tests need
 
 console: src/api/console/index.html ## build the operator's console into the Python package
 
-timescaledb: $(TIMESCALE)/.complete ## the relocatable TimescaleDB tree (Debian-like hosts on amd64)
-$(TIMESCALE)/.complete: deploy/timescaledb-tree.sh
+timescaledb: $(TIMESCALE)/usr/lib/postgresql/17/lib/timescaledb.so ## the relocatable TimescaleDB tree (Debian-like hosts on amd64)
+$(TIMESCALE)/usr/lib/postgresql/17/lib/timescaledb.so:
 	bash deploy/timescaledb-tree.sh $(TIMESCALE)
-	@touch $@
 
 ifeq ($(DATABASE),timescaledb)
-run: $(TIMESCALE)/.complete
-run: export ROADWARDEN_POSTGRES_BIN := $(abspath $(TIMESCALE))/root/usr/lib/postgresql/17/bin
+run: timescaledb
+run: export ROADWARDEN_POSTGRES_BIN := $(abspath $(TIMESCALE))/usr/lib/postgresql/17/bin
 run: export ROADWARDEN_DATA_DIR ?= var/demo-timescaledb
 endif
 run: setup ## server + database + 200 simulated vehicles + simulated superior platform (DATABASE=timescaledb for the real one)

@@ -99,6 +99,13 @@ class PositionBatch:
         columns: dict[str, Any] = {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
         return cls(**columns)
 
+    def has_place(self) -> NDArray[np.bool_]:
+        """Rows whose coordinates can be a place: on Earth, and not the (0, 0) of a receiver that never had a fix."""
+        latitude, longitude = self.latitude_deg, self.longitude_deg
+        placed: NDArray[np.bool_] = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180)
+        known: NDArray[np.bool_] = placed & ((latitude != 0) | (longitude != 0))
+        return known
+
     def newest_per_vehicle(self) -> NDArray[np.intp]:
         """Row indices of the newest fix of each vehicle that is not late, ordered by vehicle_id."""
         live = np.flatnonzero(~self.late)

@@ -24,11 +24,14 @@ from fleet import (
     TerminalMessage,
 )
 from ingest.directory import Directory
-from ingest.journal import Group, Kind, phone_text
+from ingest.journal import EDITION_NAMES, Group, Kind
+from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
 from jt808.columns import LocationColumns, decode_locations, split_bulk
+from jt808.explain import explain_frame
 
 LOCATION, LOCATION_ANSWER, BULK = 0x0200, 0x0201, 0x0704
 BLIND_AREA = 1
+OFF_EARTH = ("latitude", "longitude")  # stored all the same, and counted: docs/decisions/0003
 COLUMNS = (
     "time_us", "latitude_deg", "longitude_deg", "altitude_m", "speed_kmh", "heading_deg", "alarm_flags",
     "status_flags", "fix_hash",
@@ -56,7 +59,7 @@ class Digest:
     quarantined: list[Quarantined] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     refused: list[RefusedRegistration] = field(default_factory=list)
-    unregistered: list[str] = field(default_factory=list)
+    unregistered: list[tuple[str, int]] = field(default_factory=list)  # phone, time_us
     sessions: list[SessionChange] = field(default_factory=list)
     answers: list[CommandAnswer] = field(default_factory=list)
     messages: list[TerminalMessage] = field(default_factory=list)
@@ -80,7 +83,7 @@ class Records:
 
     def body(self, i: int) -> bytes:
         start = int(self.starts[i])
-        return bytes(self.bodies[start : start + int(self.headers["body_length"][i])])
+        return self.bodies[start : start + int(self.headers["body_length"][i])]
 
 
 class Digester:
@@ -132,7 +135,7 @@ class Digester:
                 kind, pieces = 0, [(2, max(int(headers["body_length"][i]) - 2, 0))]
             else:
                 try:
-                    kind, pieces = split_bulk(records.body(i))
+                    kind, pieces = split_bulk(records.body(int(i)))
                 except jt808.PeerError as error:
                     digest.quarantined.append(self._quarantined(records, int(i), "undecodable", str(error)))
                     continue
@@ -144,16 +147,15 @@ class Digester:
         if not len(rows):
             return
         order = np.argsort(rows, kind="stable")  # as journaled
-        rows = rows[order]
-        columns = decode_locations(records.bodies, np.concatenate(offsets)[order], np.concatenate(lengths)[order])
-        terminal_id, vehicle_id = self.directory.resolve(
-            np.ascontiguousarray(headers["phone"][rows]).view("V10"), columns.time_us
-        )
+        rows, begins, sizes = rows[order], np.concatenate(offsets)[order], np.concatenate(lengths)[order]
+        columns = decode_locations(records.bodies, begins, sizes)
+        phone_fields = np.ascontiguousarray(headers["phone"][rows])
+        terminal_id, vehicle_id = self.directory.resolve(phone_fields, columns.time_us)
         received_us = headers["received_us"][rows].astype(np.int64)
         bad = self._judge(columns, received_us, terminal_id, vehicle_id)
+        digest.counts["out_of_range"] += sum(fault in OFF_EARTH for fault in columns.errors.values())
         for row, (reason, detail) in bad.items():
-            start = int(np.concatenate(offsets)[order[row]])
-            body = bytes(records.bodies[start : start + int(np.concatenate(lengths)[order[row]])])
+            body = records.bodies[int(begins[row]) : int(begins[row] + sizes[row])]
             digest.quarantined.append(self._quarantined(records, int(rows[row]), reason, detail, body))
         good = np.ones(len(rows), bool)
         good[list(bad)] = False
@@ -181,14 +183,17 @@ class Digester:
     ) -> dict[int, tuple[str, str]]:
         """Rows that cannot be stored as positions, with reason and detail."""
         bad: dict[int, tuple[str, str]] = {}
+        is_readable = np.ones(len(received_us), bool)
+        is_readable[[row for row, fault in columns.errors.items() if fault not in OFF_EARTH]] = False
         for row in np.flatnonzero(vehicle_id < 0):
             reason = "unknown_terminal" if terminal_id[row] < 0 else "no_vehicle"
             bad[int(row)] = (reason, "the terminal is in no vehicle that we know")
         ahead = columns.time_us - received_us > self.plausible.ahead_us
-        for row in np.flatnonzero(columns.ok & (ahead | (columns.time_us < self.plausible.oldest_us))):
+        for row in np.flatnonzero(is_readable & (ahead | (columns.time_us < self.plausible.oldest_us))):
             bad[int(row)] = ("implausible_time", "ahead of our clock" if ahead[row] else "before the oldest year")
-        for row in np.flatnonzero(~columns.ok):
-            bad[int(row)] = ("undecodable", columns.errors.get(int(row), "basic part unreadable"))
+        for unreadable, fault in columns.errors.items():
+            if fault not in OFF_EARTH:
+                bad[unreadable] = ("undecodable", fault)
         return bad
 
     def quarantine_all(self, groups: list[Group], reason: str, detail: str) -> list[Quarantined]:
@@ -224,8 +229,10 @@ class Digester:
                 digest.refused.append(fact)
             case SessionChange():
                 digest.sessions.append(fact)
-            case str():
-                digest.unregistered.append(fact)
+            case Unregistered():
+                digest.unregistered.append((fact.phone, fact.received_us))
+            case GatewayStarted():  # a change without a phone speaks of all terminals
+                digest.sessions.append(SessionChange(fact.received_us, "", False, "", "", "", "gateway started"))
 
     def _read_general_response(self, records: Records, i: int, digest: Digest) -> None:
         header = records.headers[i]
@@ -253,7 +260,8 @@ class Digester:
         body = records.body(i)
         if len(body) < 2:
             return  # too short for its fix as well: positions() quarantines it
-        explained = jt808.explain_body(0x0201, jt808.Edition(EDITION_NAMES[int(header["edition"])]), body)
+        edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
+        explained = explain_frame(jt808.build_frame(0x0201, "0", 0, body, edition), edition).as_json()["body"]
         digest.answers.append(
             CommandAnswer(
                 received_us=int(header["received_us"]),

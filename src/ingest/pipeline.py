@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -24,7 +24,7 @@ from alarms import AlarmEngine
 from fleet import BatchStored, Bus, Commit, FleetChanged, PositionBatch, SessionsChanged
 from ingest.digest import Digest, Digester
 from ingest.directory import Directory
-from ingest.journal import Group, JournalReader
+from ingest.journal import Group, SqliteJournalReader
 from store import Database, Deduplicator, Stored, Writer
 from store.queries import engine as engine_queries
 from store.queries import enrolment
@@ -99,7 +99,7 @@ class Pipeline:
 
     def __init__(
         self,
-        journal: JournalReader,
+        journal: SqliteJournalReader,
         database: Database,
         engine: AlarmEngine,
         bus: Bus,
@@ -124,6 +124,7 @@ class Pipeline:
         self._trimmed_us = 0
 
     async def run(self) -> None:
+        await self._journal.open()
         await self._patiently(self._restore)
         self.status.running = True
         while True:
@@ -134,6 +135,10 @@ class Pipeline:
                 await self._take(groups)
             self.status.backlog = bool(groups) and await self._journal.last_offset() > self.status.offset
             await self._tick()
+
+    def rule_failures(self) -> Iterable[tuple[str, int]]:
+        """Exceptions that rules have cost so far, by rule."""
+        return self._engine.failures.items()
 
     def fleet_changed(self, what: str) -> None:
         """Vehicles, terminals, limits or fences changed in the database: read them again before the next group."""
@@ -225,7 +230,9 @@ class Pipeline:
 
     def _count(self, digest: Digest, stored: Stored) -> None:
         counts = self.status.counts
+        counts.update(digest.counts)
         counts["records"] += digest.records
+        counts["orphan_alarms"] += stored.orphan_alarms
         counts["stored"] += int(stored.fresh.sum())
         counts["repeats"] += int(len(stored.fresh) - stored.fresh.sum())
         for row in digest.quarantined:
@@ -273,7 +280,9 @@ class Pipeline:
             for vehicle_id, time_us in await engine_queries.load_latest_times(connection):
                 self._newest.load(vehicle_id, time_us)
             self._engine.load(
-                await engine_queries.load_rule_states(connection), await engine_queries.load_running_alarms(connection)
+                await engine_queries.load_rule_states(connection),
+                await engine_queries.load_running_alarms(connection),
+                await engine_queries.load_latest(connection),
             )
 
     async def _reload(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from roadwarden.logs import configure_logging
 from roadwarden.process import end_with_parent
 from roadwarden.settings import Settings, SettingsError, load_settings, settings_table, unknown_environment
 
@@ -18,13 +18,6 @@ app = typer.Typer(
     help="Vehicle-monitoring server for JT/T 808 terminals and JT/T 809 platforms.",
     pretty_exceptions_enable=False,
 )
-
-
-def configure_logging(level: str, name: str = "server") -> None:
-    """One line an event, to stderr, with the process's name in front."""
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s", force=True
-    )
 
 
 def settings_or_exit() -> Settings:

@@ -9,25 +9,25 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 import uvicorn
 
 import store
 from alarms import AlarmEngine, EngineDefaults
-from api import ApiSettings, MapSettings, Services, create_app, ensure_admin
+from api import ApiSettings, LinkStatus, MapSettings, Services, create_app, ensure_admin
 from fleet import CHINA, Bus, FleetChanged
 from forward import Forwarder, ForwarderConfig
 from ingest.commands import CommandDesk
-from ingest.control import ControlClient
+from ingest.control import ControlClient, control_path
 from ingest.digest import Digester, Plausible
 from ingest.directory import Directory
-from ingest.gateway import control_path
 from ingest.journal import SqliteJournalReader, journal_path
 from ingest.pipeline import Pipeline, wall_clock_us
 from roadwarden.process import tell_parent
 from roadwarden.settings import Settings
+from store import partitions
 from store.queries import engine as engine_queries
 
 log = logging.getLogger("roadwarden.core")
@@ -139,17 +139,17 @@ class Core:
     async def _listen(self) -> None:
         """What changed in the database, as events on the bus."""
 
-        def heard(channel: str, payload: str) -> None:
+        async def heard(channel: str, payload: str) -> None:
             if channel == COMMAND_CHANNEL:
                 self.commands.wake()
             else:
                 self.pipeline.fleet_changed(payload)
                 self.bus.publish(FleetChanged(payload))
 
-        def connected() -> None:  # notifications may have been missed: everything may have changed
+        async def connected() -> None:  # notifications may have been missed: everything may have changed
             self.commands.wake()
             for what in ("vehicles", "terminals", "geofences", "platforms"):
-                heard(FLEET_CHANNEL, what)
+                await heard(FLEET_CHANNEL, what)
 
         listener = store.Listener(self._dsn, (FLEET_CHANNEL, COMMAND_CHANNEL), heard, connected)
         await listener.run()
@@ -159,7 +159,8 @@ class Core:
             with contextlib.suppress(psycopg.OperationalError):
                 before_us = wall_clock_us() - self._settings.retention_days * 86_400_000_000
                 async with self.database.connection() as connection:
-                    await store.drop_before(connection, before_us)
+                    await partitions.ensure_ahead(connection, wall_clock_us())
+                    await partitions.drop_before(connection, before_us)
                     await engine_queries.drop_logs_before(connection, before_us)
             await asyncio.sleep(RETENTION_EVERY_S)
 
@@ -173,7 +174,7 @@ class Core:
                 version=version("roadwarden"),
                 map=MapSettings(tiles_url=settings.map_tiles_url or "", attribution=settings.map_tiles_attribution),
             ),
-            link_status=self.forwarder.status,
+            link_status=lambda: cast(list[LinkStatus], self.forwarder.status()),
             gateway_stats=self.control.stats,
             pipeline_stats=self._pipeline_stats,
             journal_lag_s=lambda: self.pipeline.status.lag_s(wall_clock_us()),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jt808
+from jt808.explain import explain_stream
 
 
 def _lines(frames: list[str]) -> Iterator[str]:
@@ -52,7 +53,7 @@ def decode(frames: Iterable[str], as_json: bool, edition_name: str | None) -> in
         return 2
     for text in _lines(list(frames)):
         try:
-            explanations = jt808.explain_stream(_bytes_of(text), edition)
+            explanations = explain_stream(_bytes_of(text), edition)
         except ValueError as error:
             if as_json:
                 print(json.dumps(_unreadable(text, str(error)), ensure_ascii=False), flush=True)

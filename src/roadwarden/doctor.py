@@ -21,6 +21,7 @@ from fleet import CHINA
 from roadwarden.maintenance import database
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
+from store.migrate import pending_migrations
 
 CLOCK_TOLERANCE_S: Final = 5.0
 ENOUGH_DISK_BYTES: Final = 5 * 1024**3
@@ -120,7 +121,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
                 "database clock", skew_s <= CLOCK_TOLERANCE_S, f"{skew_s:.1f} s from ours",
                 "the database server's clock differs from this host's: run NTP on both",
             )  # fmt: skip
-            pending = store.pending_migrations(connection)
+            pending = pending_migrations(connection)
             yield Finding("schema", not pending, "up to date" if not pending else f"{len(pending)} migrations wait",
                           "`roadwarden serve` applies them by itself, or run `roadwarden migrate`")  # fmt: skip
     except (store.StoreError, psycopg.Error, OSError) as error:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
 from roadwarden.settings import Settings
-from store.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from store import EmbeddedPostgres, EmbeddedPostgresError
 
 log = logging.getLogger("roadwarden.serve")
 

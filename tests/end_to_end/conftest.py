@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from store.cluster import tree_bin_dir
 from tests.server import Client, Server, running_server
 
 TREE = Path(os.environ.get("ROADWARDEN_TIMESCALEDB_DIR", Path(__file__).parents[2] / "var" / "timescaledb"))
@@ -15,7 +16,7 @@ def postgres_settings(backend: str) -> dict[str, str]:
     """The settings that make a server run on the given back end; skips, visibly, where it is not there."""
     if backend == "postgresql":
         return {}
-    bin_dir = TREE / "root" / "usr" / "lib" / "postgresql" / "17" / "bin"
+    bin_dir = tree_bin_dir(TREE)
     if not (bin_dir / "postgres").exists():
         reason = "no TimescaleDB here: `make timescaledb` makes it"
         if "timescaledb" in os.environ.get("ROADWARDEN_TEST_REQUIRE", ""):
