@@ -162,8 +162,7 @@ class CommandDesk:
             pauses = [IDLE_S if len(commands) < BATCH else 0.0]
             if expiry_s is not None:
                 pauses.append(max(expiry_s, 0.0) + 0.01)
-            for command in commands:
-                pauses.append(await self._attend(command))
+            pauses += [await self._attend(command) for command in commands]
         except (psycopg.OperationalError, ControlUnavailable):
             self._online |= online
             raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 import time
@@ -141,6 +142,7 @@ class Gateway:
         Raises:  JournalError, sqlite3.Error: the data directory cannot be used. OSError: the port cannot be had.
         """
         self.loop = asyncio.get_running_loop()
+        raise_file_limit()
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         await self._journal.open()
         await self._identities.open()
@@ -401,6 +403,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def raise_file_limit() -> None:
+    """Every link is an open file, and the usual soft limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:

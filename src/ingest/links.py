@@ -71,10 +71,20 @@ class TerminalLink:
     def peer(self) -> str:
         return peer_text(self.address)
 
-    def handle(self, events: list[Any]) -> None:
-        """Do what the events ask for; hot for MessageReceived alone."""
+    def received(self, events: list[Any]) -> None:
+        """After every read: do what the events ask for."""
+        if self.handle(events):
+            while more := self.connection.receive_held(self.gateway.loop.time()):
+                self.handle(more)
+            self.flush()
+        if not events:  # perhaps a part of a sub-packaged message, with a deadline of its own
+            self._rearm()
+
+    def handle(self, events: list[Any]) -> bool:
+        """Journal what is to be kept, which is hot; hand all else on. True: there was something else."""
         received_us = time.time_ns() // 1000
         gateway = self.gateway
+        is_plain = True
         for event in events:
             if type(event) is MessageReceived:
                 gateway.counters["messages_received"] += 1
@@ -89,18 +99,11 @@ class TerminalLink:
                     (self, event),
                 )
             else:
+                is_plain = False
                 gateway.handle_event(self, event, received_us)
                 if self.is_ended:
-                    return
-
-    def received(self, events: list[Any]) -> None:
-        """After every read: handle, go on with what an authentication held up, write what there is to say."""
-        self.handle(events)
-        while more := self.connection.receive_held(self.gateway.loop.time()):
-            self.handle(more)
-        self.flush()
-        if not events:  # perhaps a part of a sub-packaged message, with a deadline of its own
-            self._rearm()
+                    break
+        return not is_plain
 
     def took_over(self, phone: str) -> None:
         """The terminal is authenticated: what its records are headed with."""

@@ -3,7 +3,7 @@ fields of the nouns in `fleet`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -41,7 +41,7 @@ _NOUNS: Final[dict[int, type[Fact]]] = {
 
 def encode_fact(fact: Fact) -> bytes:
     """A record's body."""
-    return orjson.dumps(asdict(fact), default=bytes.hex)
+    return orjson.dumps(fact, default=bytes.hex)
 
 
 def decode_fact(kind: int, body: bytes) -> Fact:
