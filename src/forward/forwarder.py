@@ -27,7 +27,7 @@ LOG_ROWS: Final = 1024  # of the link log that wait for the database
 
 
 class Forwarder:
-    """``await listen()``, then ``run()`` in a task; to end, cancel that, then ``await stop()``. Or ``start``, ``stop``."""
+    """``await listen()``, then ``run()`` in a task; to end, cancel that, then ``await stop()``. Or ``start`` it."""
 
     def __init__(self, database: Database, bus: Bus, config: ForwarderConfig | None = None) -> None:
         self.counts: Counter[str] = Counter()  # sub_links_refused, sub_links_too_many, link_log_dropped, ...

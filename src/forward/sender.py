@@ -105,9 +105,7 @@ class Sender:
         """Until cancelled."""
         platform_id = self._platform.id
         self.cursor = await self._patiently(forwarding.begin_cursor, platform_id)
-        self.backlog = await self._patiently(
-            lambda c, after=self.cursor: forwarding.count_positions(c, after, MAX_OFFSET)
-        )
+        self.backlog = await self._patiently(forwarding.count_positions, self.cursor, MAX_OFFSET)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_cursor())
             while True:
