@@ -1,0 +1,41 @@
+"""An application on a real database, and clients in the three roles."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+import store
+from api import Services, create_app
+from fleet import Bus
+from tests.api.support import Api, Seed
+
+
+@pytest.fixture
+def seed(postgresql_database: store.Database) -> Seed:
+    return Seed(postgresql_database)
+
+
+@pytest.fixture
+def services(postgresql_database: store.Database) -> Services:
+    return Services(postgresql_database, Bus())
+
+
+@pytest.fixture
+def api(services: Services, seed: Seed) -> Api:
+    return Api(create_app(services), seed)
+
+
+@pytest.fixture
+async def viewer(api: Api) -> httpx.AsyncClient:
+    return await api.signed_in("viewer")
+
+
+@pytest.fixture
+async def operator(api: Api) -> httpx.AsyncClient:
+    return await api.signed_in("operator")
+
+
+@pytest.fixture
+async def admin(api: Api) -> httpx.AsyncClient:
+    return await api.signed_in("admin")
