@@ -1,0 +1,454 @@
+"""The platform's side of a link: states, answers, cuts, editions, bounds."""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jt808.connection import TRANSITIONS, ConnectionLimits, State, Step, TerminalConnection
+from jt808.errors import Result, UsageError
+from jt808.events import (
+    AuthRequested,
+    BadFrameReceived,
+    Event,
+    HeartbeatReceived,
+    LinkEnded,
+    MessageReceived,
+    PackageRepeated,
+    PackagesDropped,
+    Refused,
+    RegisterRequested,
+    TimeQueried,
+    UnregisterRequested,
+)
+from jt808.framing import deframe_datagram
+from jt808.header import Edition, Header, build_frame, parse_header
+
+PHONE = "013912345678"
+OTHER = "013912345679"
+PHONE_2019 = "00000000013912345678"
+NOW = 1000.0
+
+
+def frame(message_id: int, serial_no: int, body: bytes = b"", *, phone: str = PHONE, version: int = 1) -> bytes:
+    edition = Edition.V2019 if len(phone) == 20 else Edition.V2013
+    return build_frame(message_id, phone, serial_no, body, edition, protocol_version=version)
+
+
+def package(serial_no: int, number: int, total: int, body: bytes, message_id: int = 0x0704) -> bytes:
+    return build_frame(message_id, PHONE, serial_no, body, package=(total, number))
+
+
+def sent(connection: TerminalConnection) -> list[tuple[Header, bytes]]:
+    """What the connection wants to send, parsed by the library's other half."""
+    contents = deframe_datagram(connection.data_to_send())
+    assert all(isinstance(content, bytes) for content in contents)
+    return [parse_header(content) for content in contents if isinstance(content, bytes)]
+
+
+def general(connection: TerminalConnection) -> list[tuple[int, int, int]]:
+    """The 0x8001 that wait to be sent: (serial number, id, result)."""
+    found = []
+    for header, body in sent(connection):
+        assert header.message_id == 0x8001
+        found.append(struct.unpack(">HHB", body))
+    return found
+
+
+def logged_in(phone: str = PHONE, edition: Edition | None = None) -> TerminalConnection:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0102, 0, b"code", phone=phone), NOW)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header, edition)
+    assert general(connection) == [(0, 0x0102, 0)]
+    return connection
+
+
+def test_registration_then_authentication_then_reports() -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0100, 7, b"body"), NOW)
+    assert isinstance(event, RegisterRequested)
+    assert event.body == b"body"
+    assert connection.data_to_send() == b""  # the owner decides
+    connection.accept_registration(event.header, "0123456789abcdef", Edition.V2011)
+    ((header, body),) = sent(connection)
+    assert (header.message_id, header.phone, body) == (0x8100, PHONE, b"\x00\x07\x000123456789abcdef")
+    assert (connection.state, connection.edition) == (State.REGISTERED, Edition.V2011)
+
+    (event,) = connection.receive_data(frame(0x0102, 8, b"0123456789abcdef"), NOW)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header)
+    assert general(connection) == [(8, 0x0102, 0)]
+    assert (connection.state, connection.edition) == (State.AUTHENTICATED, Edition.V2011)
+
+    (event,) = connection.receive_data(frame(0x0200, 9, b"report"), NOW)
+    assert event == MessageReceived(0x0200, 9, b"report")
+    assert connection.data_to_send() == b""  # not before it is stored
+    connection.reply_stored(event)
+    assert general(connection) == [(9, 0x0200, 0)]
+
+
+def test_refused_registration_names_the_result() -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0100, 7, b"body"), NOW)
+    assert isinstance(event, RegisterRequested)
+    connection.refuse_registration(event.header, 4)
+    ((header, body),) = sent(connection)
+    assert (header.message_id, body) == (0x8100, b"\x00\x07\x04")
+    assert connection.state is State.NEW
+
+
+@pytest.mark.parametrize("message_id", [0x0200, 0x0002, 0x0003, 0x0704, 0x0900])
+def test_before_authentication_nothing_is_taken(message_id: int) -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(message_id, 3, b""), NOW)
+    assert isinstance(event, Refused)
+    assert event.reason == "unauthenticated"
+    assert general(connection) == [(3, message_id, 1)]
+
+
+def test_an_answer_before_authentication_is_not_answered() -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0001, 3, bytes(5)), NOW)
+    assert isinstance(event, Refused)
+    assert connection.data_to_send() == b""
+
+
+def test_wrong_codes_count() -> None:
+    connection = TerminalConnection(NOW, limits=ConnectionLimits(auth_failures=3))
+    verdicts = []
+    for serial_no in range(3):
+        (event,) = connection.receive_data(frame(0x0102, serial_no, b"wrong"), NOW)
+        assert isinstance(event, AuthRequested)
+        verdicts.append(connection.refuse_authentication(event.header))
+    assert verdicts == [False, False, True]
+    assert general(connection) == [(0, 0x0102, 1), (1, 0x0102, 1), (2, 0x0102, 1)]
+
+
+def test_another_phone_is_refused_after_authentication() -> None:
+    connection = logged_in()
+    events = connection.receive_data(frame(0x0200, 1, b"x", phone=OTHER) + frame(0x0200, 2, b"y"), NOW)
+    assert isinstance(events[0], Refused)
+    assert events[0].reason == "wrong_phone"
+    assert events[1] == MessageReceived(0x0200, 2, b"y")
+    ((header, body),) = sent(connection)
+    assert header.phone == OTHER
+    assert struct.unpack(">HHB", body) == (1, 0x0200, 1)
+
+
+def test_an_encrypted_body_is_not_supported() -> None:
+    connection = logged_in()
+    data = build_frame(0x0200, PHONE, 5, b"secret", encryption=1)
+    (event,) = connection.receive_data(data, NOW)
+    assert isinstance(event, Refused)
+    assert event.reason == "encrypted"
+    assert general(connection) == [(5, 0x0200, 3)]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_2019_is_answered_in_its_own_form(version: int) -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0102, 0, b"\x04code", phone=PHONE_2019, version=version), NOW)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header, Edition.V2013)  # the header knows better
+    connection.data_to_send()
+    (message,) = connection.receive_data(frame(0x0200, 0x7E7D, b"x", phone=PHONE_2019, version=version), NOW)
+    assert isinstance(message, MessageReceived)
+    connection.reply_stored(message)
+    ((header, body),) = sent(connection)
+    assert (header.edition, header.phone, header.protocol_version) == (Edition.V2019, PHONE_2019, version)
+    assert struct.unpack(">HHB", body) == (0x7E7D, 0x0200, 0)
+    assert connection.edition == Edition.V2019
+    assert connection.phone10 == bytes.fromhex(PHONE_2019)
+
+
+def test_2011_and_2013_share_a_header_and_a_padded_phone_field() -> None:
+    connection = logged_in(edition=Edition.V2011)
+    assert connection.edition == Edition.V2011
+    assert connection.phone10 == bytes(4) + bytes.fromhex(PHONE)
+
+
+def test_a_terminal_that_changes_its_header_form_is_followed() -> None:
+    connection = logged_in()
+    (event,) = connection.receive_data(frame(0x0200, 1, b"x", phone=PHONE_2019), NOW)
+    assert event == MessageReceived(0x0200, 1, b"x")
+    assert connection.edition == Edition.V2019
+    connection.reply_general(event, Result.OK)
+    assert sent(connection)[0][0].phone == PHONE_2019
+
+
+@given(
+    serial_no=st.integers(0, 0xFFFF),
+    own=st.integers(0, 0xFFFF),
+    message_id=st.sampled_from([0x0200, 0x0704, 0x7E7D]),
+    phone=st.sampled_from([PHONE, PHONE_2019, "7e7d7e7d7e7d"]),
+)
+def test_the_general_answer_written_out_equals_the_frame_built(
+    serial_no: int, own: int, message_id: int, phone: str
+) -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0102, 0, b"\x04code", phone=phone), NOW)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header)
+    connection.data_to_send()
+    connection.continue_serial_no(own)
+    connection.reply_stored(MessageReceived(message_id, serial_no, b""))
+    edition = Edition.V2019 if len(phone) == 20 else Edition.V2013
+    assert connection.data_to_send() == build_frame(
+        0x8001, phone, own, struct.pack(">HHB", serial_no, message_id, 0), edition
+    )
+
+
+@given(st.lists(st.integers(1, 40), max_size=60))
+def test_cuts_do_not_matter(sizes: list[int]) -> None:
+    stream = (
+        frame(0x0002, 1)
+        + b"junk\x7e\x01\x02"
+        + frame(0x0200, 2, bytes(range(0x70, 0x90)))
+        + frame(0x0200, 3, b"x", phone=OTHER)
+        + package(4, 1, 2, b"first") + package(5, 2, 2, b"second")
+        + frame(0x0004, 6)
+    )  # fmt: skip
+    whole, cut = logged_in(), logged_in()
+    expected = whole.receive_data(stream, NOW)
+    events: list[Event] = []
+    position = 0
+    for size in sizes:
+        events += cut.receive_data(stream[position : position + size], NOW)
+        position += size
+    events += cut.receive_data(stream[position:], NOW)
+    assert events == expected
+    assert cut.data_to_send() == whole.data_to_send()
+    assert MessageReceived(0x0704, 4, b"firstsecond", (4, 5)) in events
+
+
+def test_junk_costs_a_frame_and_not_the_link() -> None:
+    connection = logged_in()
+    spoilt = bytearray(frame(0x0200, 1, b"x"))
+    spoilt[5] ^= 1
+    declared = build_frame(0x0200, PHONE, 2, b"abcdef")
+    lying = deframe_datagram(declared)[0]
+    assert isinstance(lying, bytes)
+    shorter = lying[:-2]  # the header still says six bytes
+    from jt808.framing import enframe
+
+    events = connection.receive_data(bytes(spoilt) + enframe(shorter) + frame(0x0200, 3, b"good"), NOW)
+    assert [event.reason for event in events if isinstance(event, BadFrameReceived)] == ["bad_check", "bad_header"]
+    assert events[-1] == MessageReceived(0x0200, 3, b"good")
+
+
+def test_own_answers() -> None:
+    connection = logged_in()
+    heartbeat, query, unregister = connection.receive_data(frame(0x0002, 1) + frame(0x0004, 2) + frame(0x0003, 3), NOW)
+    assert heartbeat == HeartbeatReceived(0x0002, 1)
+    assert query == TimeQueried(0x0004, 2)
+    assert isinstance(query, TimeQueried)
+    assert unregister == UnregisterRequested(0x0003, 3)
+    assert isinstance(unregister, UnregisterRequested)
+    connection.reply_time(query, datetime(2017, 3, 15, 17, 9, 23, tzinfo=UTC).timestamp())
+    ((header, body),) = sent(connection)
+    assert (header.message_id, body.hex()) == (0x8004, "170315170923")  # the standard's example, in UTC
+    connection.unregistered(unregister)
+    assert general(connection) == [(3, 0x0003, 0)]
+    assert connection.state is State.NEW
+    (event,) = connection.receive_data(frame(0x0200, 4, b"x"), NOW)
+    assert isinstance(event, Refused)
+
+
+@pytest.mark.parametrize("message_id", [0x0001, 0x0005])
+def test_answers_are_kept_and_not_answered(message_id: int) -> None:
+    connection = logged_in()
+    (event,) = connection.receive_data(frame(message_id, 1, bytes(5)), NOW)
+    assert isinstance(event, MessageReceived)
+    connection.reply_stored(event)
+    assert connection.data_to_send() == b""
+
+
+def test_registering_again_on_an_authenticated_link_asks_for_the_new_code() -> None:
+    connection = logged_in()
+    (event,) = connection.receive_data(frame(0x0100, 1, b"again"), NOW)
+    assert isinstance(event, RegisterRequested)
+    connection.accept_registration(event.header, "new")
+    assert connection.state is State.REGISTERED
+    (refused,) = connection.receive_data(frame(0x0200, 2, b"x"), NOW + 1)
+    assert isinstance(refused, Refused)
+    assert connection.next_deadline() == NOW + ConnectionLimits().unauthenticated_s
+
+
+def test_what_comes_with_an_authentication_waits_for_it() -> None:
+    connection = TerminalConnection(NOW)
+    data = frame(0x0102, 0, b"code") + frame(0x0200, 1, b"eager") + frame(0x0200, 2, b"more")
+    (event,) = connection.receive_data(data, NOW)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header)
+    assert connection.receive_held(NOW) == [MessageReceived(0x0200, 1, b"eager"), MessageReceived(0x0200, 2, b"more")]
+    assert connection.receive_held(NOW) == []
+
+
+def test_what_comes_with_a_failed_authentication_is_refused() -> None:
+    connection = TerminalConnection(NOW)
+    (event,) = connection.receive_data(frame(0x0102, 0, b"wrong") + frame(0x0200, 1, b"eager"), NOW)
+    assert isinstance(event, AuthRequested)
+    connection.refuse_authentication(event.header)
+    (refused,) = connection.receive_held(NOW)
+    assert isinstance(refused, Refused)
+
+
+# ---- sub-packages
+
+
+def test_packages_are_answered_when_the_message_is_stored() -> None:
+    connection = logged_in()
+    assert connection.receive_data(package(11, 2, 2, b"b"), NOW) == []
+    (event,) = connection.receive_data(package(10, 1, 2, b"a"), NOW)
+    assert event == MessageReceived(0x0704, 10, b"ab", (10, 11))
+    assert isinstance(event, MessageReceived)
+    assert connection.data_to_send() == b""
+    assert connection.receive_data(package(11, 2, 2, b"b"), NOW) == [PackageRepeated(0x0704, 11)]
+    assert connection.data_to_send() == b""
+    connection.reply_stored(event)
+    assert general(connection) == [(10, 0x0704, 0), (11, 0x0704, 0)]
+    assert connection.receive_data(package(11, 2, 2, b"b"), NOW) == [PackageRepeated(0x0704, 11)]
+    assert general(connection) == [(11, 0x0704, 0)]
+
+
+def test_a_contradicting_package_is_called_wrong() -> None:
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 2, b"a"), NOW)
+    (event,) = connection.receive_data(package(11, 2, 3, b"b"), NOW)
+    assert isinstance(event, Refused)
+    assert event.reason == "bad_package"
+    assert general(connection) == [(11, 0x0704, 2)]
+
+
+def test_missing_packages_are_asked_for() -> None:
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 3, b"a"), NOW)
+    deadline = connection.next_deadline()
+    assert deadline == NOW + 10
+    assert connection.on_time(deadline) == []
+    ((header, body),) = sent(connection)
+    assert (header.message_id, body.hex()) == (0x8003, "000a" + "02" + "0002" + "0003")
+    connection.receive_data(frame(0x0002, 50), NOW + 299)
+    events = connection.on_time(NOW + 300)
+    assert events == [PackagesDropped("package_expired", 0x0704, 1)]
+
+
+def test_2019_is_asked_with_a_wide_count_and_2011_not_at_all() -> None:
+    wide, silent = logged_in(PHONE_2019), logged_in(edition=Edition.V2011)
+    data = build_frame(0x0704, PHONE_2019, 10, b"a", Edition.V2019, package=(2, 1))
+    wide.receive_data(data, NOW)
+    wide.on_time(NOW + 10)
+    assert sent(wide)[0][1].hex() == "000a" + "0001" + "0002"
+    silent.receive_data(package(10, 1, 2, b"a"), NOW)
+    silent.on_time(NOW + 10)
+    assert silent.data_to_send() == b""
+
+
+def test_media_data_is_answered_with_its_id() -> None:
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 2, b"\0\0\0\x2arest", 0x0801), NOW)
+    (event,) = connection.receive_data(package(11, 2, 2, b"more", 0x0801), NOW)
+    assert isinstance(event, MessageReceived)
+    connection.reply_stored(event)
+    assert [(header.message_id, body.hex()) for header, body in sent(connection)][-1] == (0x8800, "0000002a")
+
+
+# ---- time and bounds
+
+
+def test_an_unauthenticated_link_has_limited_time() -> None:
+    connection = TerminalConnection(NOW, limits=ConnectionLimits(unauthenticated_s=60))
+    connection.receive_data(frame(0x0002, 1), NOW + 59)
+    assert connection.next_deadline() == NOW + 60
+    assert connection.on_time(NOW + 59.9) == []
+    assert connection.on_time(NOW + 60) == [LinkEnded("unauthenticated_time")]
+    assert connection.state is State.CLOSED
+    assert connection.next_deadline() is None
+
+
+def test_an_unauthenticated_link_has_limited_bytes() -> None:
+    connection = TerminalConnection(NOW, limits=ConnectionLimits(unauthenticated_bytes=1000))
+    events: list[Event] = []
+    for _ in range(100):
+        events += connection.receive_data(b"\x7e" + bytes(19), NOW)
+    assert events.count(LinkEnded("unauthenticated_bytes")) == 1
+    assert connection.state is State.CLOSED
+
+
+def test_an_authenticated_link_may_say_as_much_as_it_likes() -> None:
+    connection = logged_in()
+    for serial_no in range(2000):
+        (event,) = connection.receive_data(frame(0x0200, serial_no, bytes(60)), NOW)
+        assert isinstance(event, MessageReceived)
+
+
+def test_a_silent_link_ends() -> None:
+    connection = logged_in()
+    connection.receive_data(frame(0x0002, 1), NOW + 100)
+    assert connection.next_deadline() == NOW + 1000
+    assert connection.on_time(NOW + 999) == []
+    assert connection.on_time(NOW + 1000) == [LinkEnded("idle")]
+
+
+# ---- sending
+
+
+def test_send_numbers_and_repeats() -> None:
+    connection = logged_in()
+    connection.continue_serial_no(0xFFFF)
+    assert connection.send(0x8300, b"\x01hi") == 0xFFFF
+    assert connection.send(0x8300, b"\x01hi") == 0
+    assert connection.send(0x8300, b"\x01hi", 0xFFFF) == 0xFFFF
+    assert [header.serial_no for header, _ in sent(connection)] == [0xFFFF, 0, 0xFFFF]
+
+
+def test_send_needs_a_terminal_and_a_frame_that_holds_it() -> None:
+    with pytest.raises(UsageError):
+        TerminalConnection(NOW).send(0x8300, b"x")
+    with pytest.raises(UsageError, match="1024"):
+        logged_in().send(0x8300, bytes(1024))
+
+
+def test_datagrams_are_sent_a_frame_each() -> None:
+    connection = logged_in()
+    connection.send(0x8300, b"a")
+    connection.send(0x8300, b"b")
+    assert len(connection.frames_to_send()) == 2
+    assert connection.frames_to_send() == []
+
+
+def test_a_closed_link_is_silent() -> None:
+    connection = logged_in()
+    connection.close()
+    connection.close()
+    connection.reply_stored(MessageReceived(0x0200, 1, b""))
+    assert connection.data_to_send() == b""
+    assert connection.receive_data(frame(0x0200, 2, b"x"), NOW) == []
+
+
+@pytest.mark.parametrize(("state", "step"), list(product(State, Step)))
+def test_every_state_and_step_is_known_or_an_error_of_ours(state: State, step: Step) -> None:
+    connection = TerminalConnection(NOW)
+    connection.state = state
+    if (state, step) in TRANSITIONS:
+        connection._step(step)
+        assert connection.state is TRANSITIONS[state, step]
+    else:
+        with pytest.raises(UsageError):
+            connection._step(step)
+        assert connection.state is state
+
+
+@given(st.lists(st.binary(max_size=80), max_size=8))
+def test_any_bytes_give_events_and_nothing_else(pieces: list[bytes]) -> None:
+    for connection in (TerminalConnection(NOW), logged_in()):
+        for piece in pieces:
+            for event in connection.receive_data(piece, NOW):
+                assert isinstance(event, Event)
+        connection.data_to_send()
