@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -49,17 +50,43 @@ def bin_dir_of(backend: str) -> Path:
     return bin_dir
 
 
+_TABLES = (
+    "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') "
+    "AND NOT c.relispartition AND c.relname <> 'schema_migrations' ORDER BY 1"
+)
+_SHAPE = (
+    "SELECT md5(string_agg(concat_ws(' ', c.relname, c.relkind, a.attname, a.atttypid, a.attnotnull, a.atthasdef), ',' "
+    "ORDER BY c.relname, a.attnum)) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+    "WHERE c.relnamespace = 'public'::regnamespace AND NOT c.relispartition AND a.attnum > 0"
+)
+_PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'positions'::regclass ORDER BY 1"
+_SEQUENCES = (
+    "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences "
+    "WHERE schemaname = 'public' AND last_value IS NOT NULL"
+)
+
+
 @dataclass
 class Server:
-    """One running server with a migrated template. ``fresh()`` gives a database of its own, dropped afterwards."""
+    """One running server with a migrated template. ``fresh()`` gives a database of its own.
+
+    Copying the template takes a second on a busy machine, so a database that a test only filled is emptied and given
+    to the next one; one whose tables a test changed is dropped.
+    """
 
     backend: str
     postgres: EmbeddedPostgres
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _clean: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._execute(f"CREATE DATABASE {TEMPLATE} OWNER {ROLE}")
         store.migrate(self.dsn_of(TEMPLATE))
+        with psycopg.connect(self.dsn_of(TEMPLATE), autocommit=True) as connection:
+            self._tables = [row[0] for row in connection.execute(_TABLES)]
+            self._shape = connection.execute(_SHAPE).fetchone()
+            self._partitions = {row[0] for row in connection.execute(_PARTITIONS)}
+            self._is_seeded = bool(self._filled(connection))  # rows that a migration made would be lost by emptying
         # Nobody may be connected to a template while it is copied: TimescaleDB's scheduler would be.
         self._execute(f"ALTER DATABASE {TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false")
 
@@ -68,14 +95,40 @@ class Server:
 
     @contextmanager
     def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """The DSN of a new database: a copy of the template, or an empty one."""
-        name = f"test_{next(self._numbers)}"
-        template = TEMPLATE if migrated else "template1"
-        self._execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} STRATEGY file_copy")
+        """The DSN of a migrated database without rows, or of one without tables."""
+        name = self._clean.pop() if migrated and self._clean else self._create(migrated)
         try:
             yield self.dsn_of(name)
         finally:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            if migrated and self._empty(name):
+                self._clean.append(name)
+            else:
+                self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _create(self, migrated: bool) -> str:
+        name = f"test_{next(self._numbers)}"
+        template = TEMPLATE if migrated else "template1"
+        self._execute(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def _empty(self, name: str) -> bool:
+        """Cut everybody off and take the rows out; False when the database is not as it was made."""
+        self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        with psycopg.connect(self.dsn_of(name), autocommit=True) as connection:
+            if self._is_seeded or connection.execute(_SHAPE).fetchone() != self._shape:
+                return False
+            filled = self._filled(connection)
+            if filled:
+                connection.execute(f"TRUNCATE {', '.join(filled)} CASCADE".encode())
+            connection.execute(_SEQUENCES)
+            if self.backend == "postgresql":
+                for partition in {row[0] for row in connection.execute(_PARTITIONS)} - self._partitions:
+                    connection.execute(f"DROP TABLE {partition}".encode())
+        return True
+
+    def _filled(self, connection: psycopg.Connection[Any]) -> list[str]:
+        query = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in self._tables)
+        return [row[0] for row in connection.execute(query.encode())]
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.postgres.superuser_dsn, autocommit=True) as connection:
@@ -93,7 +146,7 @@ def short_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Servers:
+class Servers:
     """The session's servers, started when first asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -118,9 +171,9 @@ class _Servers:
 
 
 @pytest.fixture(scope="session")
-def _servers() -> Iterator[_Servers]:
+def servers() -> Iterator[Servers]:
     with short_folder() as folder:
-        servers = _Servers(folder)
+        servers = Servers(folder)
         try:
             yield servers
         finally:
@@ -131,9 +184,9 @@ def _servers() -> Iterator[_Servers]:
     params=[pytest.param(name, marks=[pytest.mark.postgres, *([pytest.mark.timescaledb] * (name == "timescaledb"))])
             for name in BACKENDS],
 )  # fmt: skip
-def server(request: pytest.FixtureRequest, _servers: _Servers) -> Server:
+def server(request: pytest.FixtureRequest, servers: Servers) -> Server:
     """The session's server, once per back end."""
-    return _servers.get(request.param)
+    return servers.get(request.param)
 
 
 @pytest.fixture
@@ -155,9 +208,9 @@ async def database(dsn: str) -> AsyncIterator[store.Database]:
 
 
 @pytest.fixture
-def postgresql_dsn(_servers: _Servers) -> Iterator[str]:
+def postgresql_dsn(servers: Servers) -> Iterator[str]:
     """A fresh migrated database on plain PostgreSQL only, for what cannot depend on the back end."""
-    with _servers.get("postgresql").fresh() as fresh:
+    with servers.get("postgresql").fresh() as fresh:
         yield fresh
 
 

@@ -29,7 +29,11 @@ INSERT INTO latest_positions AS old (vehicle_id, time, received_at, terminal_id,
 SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (vehicle_id) DO UPDATE SET
     time = excluded.time, received_at = excluded.received_at, terminal_id = excluded.terminal_id,
-    latitude_deg = excluded.latitude_deg, longitude_deg = excluded.longitude_deg, altitude_m = excluded.altitude_m,
+    latitude_deg = CASE WHEN (excluded.latitude_deg, excluded.longitude_deg) = (0, 0) THEN old.latitude_deg
+                        ELSE excluded.latitude_deg END,
+    longitude_deg = CASE WHEN (excluded.latitude_deg, excluded.longitude_deg) = (0, 0) THEN old.longitude_deg
+                         ELSE excluded.longitude_deg END,
+    altitude_m = excluded.altitude_m,
     speed_kmh = excluded.speed_kmh, heading_deg = excluded.heading_deg, alarm_flags = excluded.alarm_flags,
     status_flags = excluded.status_flags, mileage_km = coalesce(excluded.mileage_km, old.mileage_km)
 WHERE (old.time, old.received_at) < (excluded.time, excluded.received_at)
@@ -37,10 +41,15 @@ WHERE (old.time, old.received_at) < (excluded.time, excluded.received_at)
 
 
 async def latest_positions(connection: AsyncConnection[Any], batch: PositionBatch) -> None:
-    """The newest fix of each vehicle that is not late, where it is newer than what is there."""
+    """The newest fix of each vehicle that is not late, where it is newer than what is there.
+
+    A report without a place (no fix yet, or coordinates that are not on Earth) leaves the last place as it was: time
+    and state are news all the same. Without any place so far it is (0, 0).
+    """
     rows = batch.newest_per_vehicle()
     if not len(rows):
         return
+    placed = batch.has_place()[rows]
     mileage = batch.items.get("mileage_km")
     if mileage is None:
         mileage_km = Float8(np.zeros(len(rows)), np.zeros(len(rows), np.bool_))
@@ -54,8 +63,8 @@ async def latest_positions(connection: AsyncConnection[Any], batch: PositionBatc
             Timestamptz(batch.time_us[rows]),
             Timestamptz(batch.received_us[rows]),
             Int4(batch.terminal_id[rows]),
-            Float8(batch.latitude_deg[rows]),
-            Float8(batch.longitude_deg[rows]),
+            Float8(np.where(placed, batch.latitude_deg[rows], 0.0)),
+            Float8(np.where(placed, batch.longitude_deg[rows], 0.0)),
             Int4(batch.altitude_m[rows]),
             Float4(batch.speed_kmh[rows]),
             Int4(batch.heading_deg[rows]),

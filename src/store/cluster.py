@@ -42,6 +42,7 @@ class Account:
     name: str
     uid: int
     gid: int
+    passes: bool = False  # let through folders that it may not enter by itself
 
 
 def wheel_bin_dir() -> Path:
@@ -83,17 +84,16 @@ def choose_account(folder: Path, name: str) -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def check_reachable(path: Path, account: Account) -> None:
-    """See that the account may pass every folder above ``path``.
+def impassable_folder(path: Path, account: Account) -> Path | None:
+    """The first folder on the way to ``path`` that the account may not pass; None when it gets there.
 
-    Raises:  EmbeddedPostgresError: naming the first folder that it may not pass. We do not change the mode of folders
-             that are not ours.
+    We do not change the mode of folders that are not ours. ``store.launch`` has a way through for root's server.
     """
     for parent in reversed(path.resolve().parents):
         try:
             found = parent.stat()
         except FileNotFoundError:
-            return  # will be made by us, passable
+            return None  # will be made by us, passable
         if found.st_uid == account.uid:
             passable = found.st_mode & stat.S_IXUSR
         elif found.st_gid == account.gid:
@@ -101,11 +101,8 @@ def check_reachable(path: Path, account: Account) -> None:
         else:
             passable = found.st_mode & stat.S_IXOTH
         if not passable:
-            raise EmbeddedPostgresError(
-                f"PostgreSQL cannot run as root and runs as {account.name!r}, who may not pass {parent} "
-                f"(mode {stat.S_IMODE(found.st_mode):04o}) on the way to {path}: "
-                f"allow it (chmod o+x {parent}), or choose a folder elsewhere"
-            )
+            return parent
+    return None
 
 
 def make_private(folder: Path, account: Account | None) -> None:
@@ -160,10 +157,10 @@ def launch_command(
     program: Path, arguments: Sequence[str], death_signal: signal.Signals, account: Account | None
 ) -> list[str]:
     """The command line that runs a program as the account and ends it when the calling *thread* ends."""
-    uid, gid = (account.uid, account.gid) if account is not None else (-1, -1)
+    uid, gid, passes = (account.uid, account.gid, account.passes) if account is not None else (-1, -1, False)
     launcher = str(Path(__file__).with_name("launch.py"))
-    head = [sys.executable, "-I", "-S", launcher, str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
-    return [*head, str(program), *arguments]
+    numbers = (os.getpid(), int(death_signal), uid, gid, int(passes))
+    return [sys.executable, "-I", "-S", launcher, *map(str, numbers), str(program), *arguments]
 
 
 def environment() -> dict[str, str]:

@@ -22,6 +22,9 @@ NULL: Final = -1
 EPOCH_2000_US: Final = 946_684_800_000_000
 """PostgreSQL counts microseconds from 2000-01-01 UTC; this is that moment counted from 1970."""
 
+ROWS_AT_ONCE: Final = 2048
+"""Rows laid out at once: 0.4-1.0 us a row; 8,000 at once leave the processor's cache and cost twice that."""
+
 POSITION_COLUMNS: Final = (
     "vehicle_id", "time", "terminal_id", "fix_hash", "journal_offset", "received_at", "latitude_deg", "longitude_deg",
     "altitude_m", "speed_kmh", "heading_deg", "alarm_flags", "status_flags", "late", "message_id",
@@ -112,29 +115,41 @@ def encode_array(column: Column, element_oid: int) -> bytes:
 
 def encode_positions(batch: PositionBatch, journal_offset: int) -> bytes:
     """A whole COPY of POSITION_COLUMNS: signature, a row per fix, trailer. Raises as ``encode_rows``."""
-    count = len(batch)
-    columns = [
-        Column(">i4", batch.vehicle_id),
-        Column(">i8", batch.time_us - EPOCH_2000_US),
-        Column(">i4", batch.terminal_id),
-        Column(">i8", batch.fix_hash),
-        Column(">i8", np.full(count, journal_offset, np.int64)),
-        Column(">i8", batch.received_us - EPOCH_2000_US),
-        Column(">f8", batch.latitude_deg),
-        Column(">f8", batch.longitude_deg),
-        Column(">i4", batch.altitude_m),
-        Column(">f4", batch.speed_kmh),
-        Column(">i4", batch.heading_deg),
-        Column(">i8", batch.alarm_flags),
-        Column(">i8", batch.status_flags),
-        Column("?", batch.late),
-        Column(">i4", batch.message_id),
-        *(Column(f">{dtype}", batch.items.get(name), batch.present.get(name)) for name, dtype in ITEM_COLUMNS.items()),
+    if batch.other_items and len(batch.other_items) != len(batch):
+        raise ValueError(f"other_items has {len(batch.other_items)} entries for {len(batch)} rows")
+    pieces = [
+        _encode_slice(batch, journal_offset, slice(begin, min(begin + ROWS_AT_ONCE, len(batch))))
+        for begin in range(0, len(batch), ROWS_AT_ONCE)
     ]
-    other_items = batch.other_items or [None] * count
-    if len(other_items) != count:
-        raise ValueError(f"other_items has {len(other_items)} entries for {count} rows")
-    return b"".join((SIGNATURE, encode_rows(columns, count, other_items), TRAILER))
+    return b"".join((SIGNATURE, *pieces, TRAILER))
+
+
+def _encode_slice(batch: PositionBatch, journal_offset: int, rows: slice) -> bytes:
+    count = rows.stop - rows.start
+    columns = [
+        Column(">i4", batch.vehicle_id[rows]),
+        Column(">i8", batch.time_us[rows] - EPOCH_2000_US),
+        Column(">i4", batch.terminal_id[rows]),
+        Column(">i8", batch.fix_hash[rows]),
+        Column(">i8", np.full(count, journal_offset, np.int64)),
+        Column(">i8", batch.received_us[rows] - EPOCH_2000_US),
+        Column(">f8", batch.latitude_deg[rows]),
+        Column(">f8", batch.longitude_deg[rows]),
+        Column(">i4", batch.altitude_m[rows]),
+        Column(">f4", batch.speed_kmh[rows]),
+        Column(">i4", batch.heading_deg[rows]),
+        Column(">i8", batch.alarm_flags[rows]),
+        Column(">i8", batch.status_flags[rows]),
+        Column("?", batch.late[rows]),
+        Column(">i4", batch.message_id[rows]),
+    ]
+    for name, dtype in ITEM_COLUMNS.items():
+        values, present = batch.items.get(name), batch.present.get(name)
+        if values is None:
+            columns.append(Column(f">{dtype}", None))
+        else:
+            columns.append(Column(f">{dtype}", values[rows], None if present is None else present[rows]))
+    return encode_rows(columns, count, batch.other_items[rows] if batch.other_items else [None] * count)
 
 
 def _check(column: Column, count: int, number: int) -> None:

@@ -3,6 +3,7 @@ stop the transaction that carries a thousand others' reports."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import orjson
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 
@@ -26,9 +28,7 @@ def to_us(time: datetime) -> int:
 
 def clean_text(value: str) -> str:
     """Text that the server can store: NUL and lone surrogates become U+FFFD."""
-    if value.isascii():
-        return value.replace("\0", REPLACEMENT)
-    return value.replace("\0", REPLACEMENT).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return _UNSTORABLE.sub(REPLACEMENT, value)
 
 
 def json_text(value: Any) -> str:

@@ -134,6 +134,7 @@ class Writer:
             staged = self._staged_left > 0
             try:
                 stored = await self._transaction(commit, distinct, staged)
+                self._unsure = None
             except _Repeat:
                 self._staged_left = STAGED_AFTER_REPEAT
                 continue
@@ -159,7 +160,9 @@ class Writer:
         async with self._database.connection() as connection:
             cursor = await connection.execute(_MOVE_OFFSET, (commit.journal, commit.offset))
             if await cursor.fetchone() is None:
-                return self._done_before(commit, Stored(nothing, already_done=True))
+                if self._unsure is not None and self._unsure[:2] == (commit.journal, commit.offset):
+                    return self._unsure[2]
+                return Stored(nothing, already_done=True)
             stored = Stored(nothing)
             if len(commit.positions):
                 stored.fresh = await self._store_positions(connection, commit, distinct, staged)
@@ -175,14 +178,6 @@ class Writer:
             if commit.answers:
                 stored.commands = await apply.answers(connection, commit.answers)
             self._unsure = (commit.journal, commit.offset, stored)
-        self._unsure = None
-        return stored
-
-    def _done_before(self, commit: Commit, unknown: Stored) -> Stored:
-        if self._unsure is None or self._unsure[:2] != (commit.journal, commit.offset):
-            return unknown
-        stored = self._unsure[2]
-        self._unsure = None
         return stored
 
     async def _store_positions(

@@ -1,0 +1,473 @@
+"""store.writer: one transaction, once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+import store
+from fleet import (
+    AlarmChange,
+    ChangeKind,
+    Commit,
+    Quarantined,
+    RuleState,
+    SessionChange,
+    TerminalMessage,
+    alarm_id,
+)
+from store import partitions
+from store.queries import engine
+from store.values import to_datetime
+from store.writer import distinct_rows
+from tests.store.batches import DAY, NOON_US, SECOND, make_batch, make_commit, typical_batch
+
+
+@pytest.fixture
+def writer(database: store.Database) -> store.Writer:
+    return store.Writer(database)
+
+
+async def fetch(database: store.Database, query: str, *arguments: Any) -> list[Any]:
+    async with database.connection() as connection:
+        cursor = await connection.execute(query.encode(), arguments or None)
+        return await cursor.fetchall()
+
+
+async def count(database: store.Database, table: str) -> int:
+    return int((await fetch(database, f"SELECT count(*) FROM {table}"))[0][0])
+
+
+async def add_vehicles(database: store.Database, number: int) -> None:
+    async with database.connection() as connection:
+        await connection.execute("INSERT INTO vehicles (plate) SELECT '' FROM generate_series(1, %s)", (number,))
+
+
+# ---- positions
+
+
+async def test_a_commit_is_stored_whole(database: store.Database, writer: store.Writer) -> None:
+    batch = typical_batch(50)
+    stored = await writer.commit(make_commit(3, batch))
+    assert stored.fresh.all()
+    assert not stored.already_done
+    rows = await fetch(
+        database, "SELECT vehicle_id, journal_offset, other_items FROM positions ORDER BY vehicle_id, time"
+    )
+    assert rows == [(i + 1, 3, batch.other_items[i]) for i in range(50)]
+    assert await writer.offset("main") == 3
+
+
+async def test_nothing_is_stored_of_an_unknown_journal(writer: store.Writer) -> None:
+    assert await writer.offset("main") == 0
+
+
+async def test_a_replay_by_another_process_stores_nothing_twice(database: store.Database, writer: store.Writer) -> None:
+    commit = make_commit(5, make_batch(4), quarantined=[quarantined()])
+    await writer.commit(commit)
+    stored = await store.Writer(database).commit(commit)
+    assert stored.already_done
+    assert not stored.fresh.any()
+    assert await count(database, "positions") == 4
+    assert await count(database, "quarantine") == 1
+
+
+async def test_the_offset_never_goes_back(database: store.Database, writer: store.Writer) -> None:
+    await writer.commit(make_commit(9))
+    stored = await writer.commit(make_commit(8, make_batch(1)))
+    assert stored.already_done
+    assert await writer.offset("main") == 9
+    assert await count(database, "positions") == 0
+
+
+async def test_journals_are_counted_apart(writer: store.Writer) -> None:
+    await writer.commit(make_commit(9))
+    await writer.commit(Commit("other", 2))
+    assert [await writer.offset("main"), await writer.offset("other")] == [9, 2]
+
+
+async def test_repeats_of_what_is_stored_are_told_and_not_stored(
+    database: store.Database, writer: store.Writer
+) -> None:
+    await writer.commit(make_commit(1, make_batch(6)))
+    again = make_batch(9)  # the first six are the same
+    stored = await writer.commit(make_commit(2, again))
+    assert stored.fresh.tolist() == [False] * 6 + [True] * 3
+    assert await count(database, "positions") == 9
+    assert writer.repeated == 6
+    # The next go the same way, and further commits without repeats too.
+    assert (await writer.commit(make_commit(3, again))).fresh.sum() == 0
+    assert (await writer.commit(make_commit(4, make_batch(2, fix_hash=[77, 78])))).fresh.all()
+    assert await count(database, "positions") == 11
+
+
+async def test_repeats_inside_one_commit(database: store.Database, writer: store.Writer) -> None:
+    batch = make_batch(4).take(np.array([0, 1, 0, 2, 1, 3]))
+    stored = await writer.commit(make_commit(1, batch))
+    assert stored.fresh.tolist() == [True, True, False, True, False, True]
+    assert await count(database, "positions") == 4
+
+
+async def test_repeats_inside_a_commit_that_also_repeats_what_is_stored(
+    database: store.Database, writer: store.Writer
+) -> None:
+    await writer.commit(make_commit(1, make_batch(2)))
+    stored = await writer.commit(make_commit(2, make_batch(4).take(np.array([3, 1, 3, 2]))))
+    assert stored.fresh.tolist() == [True, False, False, True]
+
+
+async def test_two_reports_of_one_second_are_two(database: store.Database, writer: store.Writer) -> None:
+    batch = make_batch(2, vehicle_id=1, terminal_id=1, time_us=NOON_US, fix_hash=[1, 2])
+    assert (await writer.commit(make_commit(1, batch))).fresh.all()
+    assert await count(database, "positions") == 2
+
+
+async def test_any_plausible_day_finds_its_partition(database: store.Database, writer: store.Writer) -> None:
+    days = np.array([-5000, -400, -40, -1, 0, 1, 400]) * DAY
+    batch = make_batch(len(days), time_us=NOON_US + days)
+    assert (await writer.commit(make_commit(1, batch))).fresh.all()
+    assert await count(database, "positions") == len(days)
+
+
+async def test_a_partition_dropped_meanwhile_is_made_again(database: store.Database, writer: store.Writer) -> None:
+    old = make_batch(3, time_us=NOON_US - 300 * DAY + np.arange(3))
+    await writer.commit(make_commit(1, old))
+    for offset in (2, 3):  # once straight, and once, since rows repeat, through the staging table
+        async with database.connection() as connection:
+            assert await partitions.drop_before(connection, NOON_US - 200 * DAY)
+        stored = await writer.commit(make_commit(offset, replace(old, fix_hash=old.fix_hash + offset)))
+        assert stored.fresh.all()
+        writer._staged_left = 5
+    assert await count(database, "positions") == 3
+
+
+@pytest.mark.parametrize("time_us", [0, 5_000_000_000 * SECOND, 2**62])
+async def test_a_time_out_of_all_reason_is_refused(writer: store.Writer, time_us: int) -> None:
+    with pytest.raises(store.Unstorable, match="quarantine"):
+        await writer.commit(make_commit(1, make_batch(1, time_us=time_us)))
+    assert await writer.offset("main") == 0
+
+
+async def test_columns_that_do_not_fit_are_refused(writer: store.Writer) -> None:
+    batch = make_batch(1)
+    batch.heading_deg = np.array([2**40])  # type: ignore[assignment]
+    with pytest.raises(store.Unstorable, match="does not fit"):
+        await writer.commit(make_commit(1, batch))
+
+
+def test_distinct_rows_are_found_where_the_mix_does_not_tell() -> None:
+    batch = make_batch(3, vehicle_id=[1, 3, 1], terminal_id=0, time_us=0, fix_hash=[2, 0, 2])
+    assert (batch.fix_hash[0] ^ batch.vehicle_id[0]) == (batch.fix_hash[1] ^ batch.vehicle_id[1])  # they collide
+    found = distinct_rows(batch)
+    assert found is not None
+    assert found.tolist() == [0, 1]
+    assert distinct_rows(make_batch(2, vehicle_id=[1, 3], terminal_id=0, time_us=0, fix_hash=[2, 0])) is None
+    assert distinct_rows(make_batch(0)) is None
+
+
+# ---- newest positions
+
+
+async def latest(database: store.Database) -> list[Any]:
+    return await fetch(database, "SELECT vehicle_id, time, mileage_km FROM latest_positions ORDER BY vehicle_id")
+
+
+async def test_the_newest_position_only_moves_forward(database: store.Database, writer: store.Writer) -> None:
+    def fix(time_us: int, **columns: Any) -> Any:
+        return make_batch(1, time_us=time_us, fix_hash=time_us, **columns)
+
+    with_mileage = {"items": {"mileage_km": np.array([12.5])}, "present": {"mileage_km": np.array([True])}}
+    await writer.commit(make_commit(1, fix(NOON_US, **with_mileage)))
+    await writer.commit(make_commit(2, fix(NOON_US - SECOND)))
+    await writer.commit(make_commit(3, fix(NOON_US + SECOND, late=True)))
+    assert await latest(database) == [(1, to_datetime(NOON_US), 12.5)]
+    await writer.commit(make_commit(4, fix(NOON_US + 2 * SECOND)))
+    assert await latest(database) == [(1, to_datetime(NOON_US + 2 * SECOND), 12.5)]
+
+
+async def test_of_one_vehicle_the_newest_of_the_commit_counts(database: store.Database, writer: store.Writer) -> None:
+    times = NOON_US + np.array([1, 5, 3]) * SECOND
+    await writer.commit(make_commit(1, make_batch(3, vehicle_id=7, time_us=times)))
+    assert await latest(database) == [(7, to_datetime(NOON_US + 5 * SECOND), None)]
+    async with database.connection() as connection:
+        assert await engine.load_latest_times(connection) == [(7, NOON_US + 5 * SECOND)]
+        batch = await engine.load_latest(connection)
+    assert (batch.time_us.tolist(), batch.speed_kmh.tolist(), batch.items) == ([NOON_US + 5 * SECOND], [60.5], {})
+
+
+# ---- alarms and rule states
+
+
+def change(kind: ChangeKind, at_s: int, begin_s: int = 0, vehicle_id: int = 1, **more: Any) -> AlarmChange:
+    begin_us = NOON_US + begin_s * SECOND
+    return AlarmChange(
+        kind=kind,
+        id=alarm_id(vehicle_id, "overspeed", begin_us),
+        vehicle_id=vehicle_id,
+        terminal_id=1,
+        rule="overspeed",
+        severity=3,
+        source="platform",
+        begin_us=begin_us,
+        time_us=NOON_US + at_s * SECOND,
+        late=False,
+        **more,
+    )
+
+
+BEGIN = change(ChangeKind.BEGIN, 0, latitude_deg=41.8, longitude_deg=123.4, speed_kmh=90.0, facts={"max_speed_kmh": 90})
+UPDATE = change(ChangeKind.UPDATE, 5, latitude_deg=42.0, facts={"max_speed_kmh": 104})
+END = change(ChangeKind.END, 9, end_us=NOON_US + 8 * SECOND, facts={"duration_s": 8})
+
+
+async def alarms(database: store.Database) -> list[Any]:
+    return await fetch(
+        database,
+        "SELECT state, latitude_deg, begin_time, updated_time, end_time, facts FROM alarms "
+        "ORDER BY vehicle_id, begin_time",
+    )
+
+
+WHOLE = (
+    "open",
+    41.8,
+    to_datetime(NOON_US),
+    to_datetime(NOON_US + 9 * SECOND),
+    to_datetime(NOON_US + 8 * SECOND),
+    {"max_speed_kmh": 104, "duration_s": 8},
+)
+
+
+@pytest.mark.parametrize(
+    "commits", [[[BEGIN, UPDATE, END]], [[BEGIN], [UPDATE], [END]], [[BEGIN, UPDATE], [END]], [[BEGIN], [UPDATE, END]]]
+)
+async def test_an_episode_is_the_same_however_it_is_cut(
+    database: store.Database, writer: store.Writer, commits: list[list[AlarmChange]]
+) -> None:
+    await add_vehicles(database, 1)
+    for offset, changes in enumerate(commits, 1):
+        stored = await writer.commit(make_commit(offset, alarm_changes=changes))
+        assert stored.alarms == [BEGIN.id]
+    assert await alarms(database) == [WHOLE]
+
+
+async def test_doing_it_again_changes_nothing(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    for offset in (1, 2):
+        await writer.commit(make_commit(offset, alarm_changes=[BEGIN, UPDATE, END]))
+    assert await alarms(database) == [WHOLE]
+    await writer.commit(make_commit(3, alarm_changes=[BEGIN]))  # a begin again does not undo the peak
+    assert await alarms(database) == [WHOLE]
+
+
+async def test_changes_from_time_alone_leave_the_offset(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    state = RuleState(1, "offline", False, {"since_us": 5})
+    stored = await writer.apply(Commit("main", 0, alarm_changes=[BEGIN, END], rule_states=[state]))
+    assert stored.alarms == [BEGIN.id]
+    assert await writer.offset("main") == 0
+    assert await count(database, "alarms") == 1
+    async with database.connection() as connection:
+        assert await engine.load_rule_states(connection) == [state]
+
+
+async def test_a_handled_alarm_is_not_reopened(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    await writer.commit(make_commit(1, alarm_changes=[BEGIN]))
+    async with database.connection() as connection:
+        await connection.execute("UPDATE alarms SET state = 'handled', handled_by = 4, handle_code = 'called'")
+    await writer.commit(make_commit(2, alarm_changes=[BEGIN, UPDATE, END]))
+    assert await fetch(database, "SELECT state, handled_by, handle_code, end_time IS NULL FROM alarms") == [
+        ("handled", 4, "called", False)
+    ]
+
+
+async def test_a_change_of_an_alarm_that_is_not_there_makes_none(
+    database: store.Database, writer: store.Writer
+) -> None:
+    await add_vehicles(database, 1)
+    stored = await writer.commit(make_commit(1, alarm_changes=[UPDATE, END]))
+    assert stored.alarms == []
+    assert await count(database, "alarms") == 0
+
+
+async def test_an_alarm_of_a_vehicle_that_is_gone_stops_nobody(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    other = change(ChangeKind.BEGIN, 0, vehicle_id=999)
+    stored = await writer.commit(make_commit(1, make_batch(2), alarm_changes=[other, BEGIN]))
+    assert (stored.alarms, stored.orphan_alarms) == ([BEGIN.id], 1)
+    assert await count(database, "positions") == 2
+
+
+async def test_facts_that_json_cannot_hold_stop_nobody(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    facts = {"limit": float("nan"), "name": "a\0b\ud800", "speed": np.float32(1.5)}
+    await writer.commit(make_commit(1, alarm_changes=[replace(BEGIN, facts=facts)]))
+    (row,) = await alarms(database)
+    assert row[-1] == {"limit": None, "name": "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}", "speed": 1.5}
+
+
+async def test_running_alarms_are_read_back(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 2)
+    ended = [change(kind, 1, begin_s=1, vehicle_id=2) for kind in (ChangeKind.BEGIN, ChangeKind.END)]
+    await writer.commit(make_commit(1, alarm_changes=[BEGIN, UPDATE, *ended]))
+    async with database.connection() as connection:
+        (running,) = await engine.load_running_alarms(connection)
+    assert running == replace(BEGIN, kind=ChangeKind.UPDATE, time_us=UPDATE.time_us, facts=UPDATE.facts)
+
+
+async def test_rule_states_are_kept_changed_and_forgotten(database: store.Database, writer: store.Writer) -> None:
+    live, late = RuleState(1, "overspeed", False, {"since": 1}), RuleState(1, "overspeed", True, {"since": 2})
+    await writer.commit(make_commit(1, rule_states=[live, late]))
+    newer = replace(live, state={"since": 3})
+    await writer.commit(make_commit(2, rule_states=[replace(live, state=None), newer, replace(late, state=None)]))
+    async with database.connection() as connection:
+        assert await engine.load_rule_states(connection) == [newer]
+
+
+# ---- the rest
+
+
+def quarantined(**more: Any) -> Quarantined:
+    plain = Quarantined(NOON_US, "139", "2019", 0x0200, 7, b"\x01\x00", "undecodable", "too short")
+    return replace(plain, **more)
+
+
+def session(phone: str, online: bool, peer: str, at_s: int = 0, **more: Any) -> SessionChange:
+    plain = SessionChange(NOON_US + at_s * SECOND, phone, online, peer, "tcp", "2019", "" if online else "closed")
+    return replace(plain, **more)
+
+
+async def presence(database: store.Database) -> dict[str, tuple[bool, str]]:
+    rows = await fetch(database, "SELECT phone, online, peer FROM terminal_presence")
+    return {phone: (online, peer) for phone, online, peer in rows}
+
+
+async def test_quarantine_and_messages_keep_their_bytes(database: store.Database, writer: store.Writer) -> None:
+    message = TerminalMessage(NOON_US, "139", "2013", 0x0900, 8, b"\x00\xff")
+    odd = quarantined(detail="odd \0 text", body=b"")
+    await writer.commit(make_commit(1, quarantined=[quarantined(), odd], messages=[message]))
+    assert await fetch(database, "SELECT received_at, phone, body, detail FROM quarantine ORDER BY id") == [
+        (to_datetime(NOON_US), "139", b"\x01\x00", "too short"),
+        (to_datetime(NOON_US), "139", b"", "odd \N{REPLACEMENT CHARACTER} text"),
+    ]
+    assert await fetch(database, "SELECT message_id, serial_no, body FROM terminal_messages") == [
+        (0x0900, 8, b"\x00\xff")
+    ]
+
+
+async def test_presence_follows_the_links(database: store.Database, writer: store.Writer) -> None:
+    changes = [
+        session("1", True, "a"),
+        session("2", True, "b"),
+        session("1", False, "a", 1),
+        session("1", True, "c", 2),
+    ]
+    await writer.commit(make_commit(1, sessions=changes))
+    assert await presence(database) == {"1": (True, "c"), "2": (True, "b")}
+    assert await count(database, "session_log") == 4
+
+
+@pytest.mark.parametrize("in_one_commit", [True, False])
+async def test_the_end_of_a_displaced_link_puts_nobody_off_line(
+    database: store.Database, writer: store.Writer, in_one_commit: bool
+) -> None:
+    changes = [session("1", True, "old"), session("1", True, "new", 1), session("1", False, "old", 2)]
+    for offset, part in enumerate([changes] if in_one_commit else [[item] for item in changes], 1):
+        await writer.commit(make_commit(offset, sessions=part))
+    assert await presence(database) == {"1": (True, "new")}
+    await writer.commit(make_commit(9, sessions=[session("1", False, "new", 3)]))
+    assert await presence(database) == {"1": (False, "new")}
+
+
+async def test_a_new_gateway_knows_no_link_of_before(database: store.Database, writer: store.Writer) -> None:
+    everybody = SessionChange(NOON_US + 5 * SECOND, "", False, "", "", "", "gateway started")
+    changes = [session("1", True, "a"), session("2", True, "b"), everybody, session("2", True, "c", 6)]
+    await writer.commit(make_commit(1, sessions=changes))
+    assert await presence(database) == {"1": (False, "a"), "2": (True, "c")}
+    log = await fetch(database, "SELECT phone, online, reason FROM session_log ORDER BY id")
+    assert sorted(log[2:4]) == [("1", False, "gateway started"), ("2", False, "gateway started")]
+    assert log[4] == ("2", True, "")
+
+
+async def test_what_terminals_say_of_themselves_is_noted(database: store.Database, writer: store.Writer) -> None:
+    async with database.connection() as connection:
+        await connection.execute("INSERT INTO terminals (phone, imei) VALUES ('1', 'known')")
+    await writer.commit(make_commit(1, sessions=[session("1", True, "a", software_version="V2")]))
+    assert await fetch(database, "SELECT imei, software_version FROM terminals") == [("known", "V2")]
+
+
+# ---- when the connection breaks
+
+
+class Flaky(store.Database):
+    """Breaks the connection around the commit: ``lose`` says on which side of it."""
+
+    lose = ""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        async with super().connection() as connection:
+            yield connection
+            if self.lose == "before":
+                raise psycopg.OperationalError("lost before the commit")
+        if self.lose == "after":
+            raise psycopg.OperationalError("lost after the commit")
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+async def test_a_commit_with_a_lost_answer_is_tried_again(dsn: str, lose: str) -> None:
+    database = Flaky(dsn)
+    await database.open()
+    try:
+        await add_vehicles(database, 1)
+        writer = store.Writer(database)
+        await writer.commit(make_commit(1, make_batch(1)))
+        commit = make_commit(2, make_batch(3), alarm_changes=[BEGIN], quarantined=[quarantined()])
+        database.lose = lose
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError, match=f"lost {lose}"):
+                await writer.commit(commit)
+        database.lose = ""
+        stored = await writer.commit(commit)
+        # What the lost answer would have said: so the bus can be told, and nothing is stored twice.
+        assert stored.fresh.tolist() == [False, True, True]
+        assert stored.alarms == [BEGIN.id]
+        assert not stored.already_done
+        assert await count(database, "positions") == 3
+        assert await count(database, "quarantine") == 1
+        assert (await writer.commit(commit)).already_done
+    finally:
+        await database.close()
+
+
+async def test_an_error_inside_leaves_nothing(database: store.Database, writer: store.Writer) -> None:
+    wrong = replace(BEGIN, severity=9)
+    await add_vehicles(database, 1)
+    with pytest.raises(psycopg.IntegrityError):
+        await writer.commit(make_commit(1, make_batch(3), alarm_changes=[wrong]))
+    assert await count(database, "positions") == 0
+    assert await writer.offset("main") == 0
+
+
+async def test_a_refusal_that_is_not_the_datas_fault_says_try_again(
+    database: store.Database, writer: store.Writer
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute("ALTER TABLE quarantine RENAME TO elsewhere")
+    with pytest.raises(store.DatabaseTrouble):
+        await writer.commit(make_commit(1, quarantined=[quarantined()]))
+
+
+async def test_ids_of_commands_become_events() -> None:
+    command_id = uuid.uuid4()
+    (event,) = store.Stored(np.zeros(0, np.bool_), commands=[command_id]).command_events()
+    assert event.command_id == command_id
