@@ -35,7 +35,6 @@ from jt809.messages import ConnectRequest, VehicleRegister, VehicleRegisterBase
 
 REPORT_S: Final = 10.0
 SUB_LINK_TRIES: Final = 3
-SUB_LINK_PAUSE_S: Final = 1.0
 _ENVELOPE: Final = struct.Struct(">21sBHI")
 _BLOCK: Final = struct.Struct(">BBBHBBBIIHHIHHII")
 
@@ -137,6 +136,7 @@ class Superior:
           connects_back: open the sub link after a login.
           remember: how many distinct positions the account keeps; the oldest are forgotten and counted.
           link: times of the links.
+          sub_link_pause_s: between two tries of the sub link.
 
     Attributes:
         counts:     messages by ``0x1200/0x1202``, and ``positions`` (with repeats).
@@ -156,6 +156,7 @@ class Superior:
         remember: int = 1_000_000,
         link: LinkSettings | None = None,
         chance: random.Random | None = None,
+        sub_link_pause_s: float = 1.0,
     ) -> None:
         self.host = host
         self.accounts = accounts
@@ -177,6 +178,7 @@ class Superior:
         self._remember = remember
         self._settings = link or LinkSettings()
         self._chance = chance or random.Random()
+        self._sub_link_pause_s = sub_link_pause_s
         self._serial = SerialCounter()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -341,12 +343,12 @@ class Superior:
                     await loop.create_connection(lambda s=socket: s, request.down_link_ip, request.down_link_port)  # type: ignore[misc]
                     await asyncio.shield(socket.closed)
                     break
-                await asyncio.sleep(SUB_LINK_PAUSE_S)
+                await asyncio.sleep(self._sub_link_pause_s)
             else:
                 self.counts["sub links given up"] += 1
                 return
             if not main.closed.done():
-                await asyncio.sleep(SUB_LINK_PAUSE_S)
+                await asyncio.sleep(self._sub_link_pause_s)
 
     def _account(self, event: MessageReceived) -> None:
         self.counts[event.name] += 1

@@ -8,6 +8,7 @@ link is down; what it would have reported waits in ``backlog``.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import struct
 from collections import deque
@@ -99,14 +100,13 @@ class Terminal:
     _unconfirmed: dict[int, bytes] = field(default_factory=dict)  # 0x0201 sent: an answer may come or not
     _answers: list[tuple[float, int, bytes, tuple[int, int]]] = field(default_factory=list)  # heap: due, id, body, to
     _seen: dict[tuple[int, int], bytes | None] = field(default_factory=dict)  # downlink (id, serial) -> 0x0001 body
-    _report_at: float = 0.0
+    _report_at: float = math.inf  # the first report goes out with the first login
     _heartbeat_at: float = 0.0
     _hold_until: float = 0.0  # the platform could not take reports: wait
 
     def __post_init__(self) -> None:
         self._phone = wire.phone_field(self.identity.phone, self.edition)
         self._phone_key = self.identity.phone.lstrip("0") or "0"
-        self._report_at = self.now + self.rng.random() * self.timing.interval_s
 
     # What the shell asks
 
@@ -232,6 +232,9 @@ class Terminal:
         self.state = State.ONLINE
         self._heartbeat_at = self.now + self.timing.heartbeat_s
         self._hold_until = self.now
+        if self._report_at == math.inf:
+            self._report_at = self.now + self.timing.interval_s * (self.rng.random() - 1)  # then each at its own beat
+            self._report()
         self._send_backlog()
 
     def _refused(self, name: str) -> None:
@@ -245,7 +248,7 @@ class Terminal:
     def _report(self) -> None:
         fix = self.vehicle.fix(self.now)
         pause = self.timing.interval_s if self.vehicle.ignition else self.timing.parked_interval_s
-        self._report_at = max(self._report_at + pause, self.now + pause / 2)
+        self._report_at = max(self._report_at + pause, self.now + pause / 4)
         body = wire.location_body(fix, self.edition)
         if self.is_radio_off:
             self._count("stored_offline")

@@ -98,14 +98,14 @@ def test_keeps_its_auth_code() -> None:
     pair.connect()
     pair.disconnect()
     pair.connect()
-    assert pair.platform.ids() == [0x0100, 0x0102, 0x0102]
+    assert pair.platform.ids() == [0x0100, 0x0102, 0x0200, 0x0102]
 
 
 def test_registers_anew_when_its_code_is_refused() -> None:
     pair = Pair()
     pair.terminal.auth_code = b"stale"
     pair.connect()
-    assert pair.platform.ids() == [0x0102, 0x0100, 0x0102]
+    assert pair.platform.ids() == [0x0102, 0x0100, 0x0102, 0x0200]
     assert pair.terminal.state is State.ONLINE
     assert pair.terminal.refusals == 0
 
@@ -128,6 +128,14 @@ def test_resends_after_t_then_2t_then_6t_then_gives_the_link_up() -> None:
     first = beats[0][1]
     assert [at for at, frame in beats if frame == first] == [50, 60, 80, 140]  # the same frame, serial number and all
     assert pair.now - START == 50 + 10 + 20 + 60 + 240
+
+
+def test_the_first_report_goes_out_with_the_first_login() -> None:
+    pair = Pair()
+    pair.run(60)
+    assert not pair.terminal.backlog
+    pair.connect()
+    assert pair.platform.ids() == [0x0100, 0x0102, 0x0200]
 
 
 @pytest.mark.parametrize(("edition", "carrier"), [("2011", 0x0200), ("2013", 0x0704), ("2019", 0x0704)])
@@ -170,6 +178,8 @@ def test_reports_on_their_way_when_the_link_broke_are_sent_again_in_order_of_tim
 
 def test_the_memory_is_bounded_and_loss_is_counted() -> None:
     pair = Pair(timing=Timing(interval_s=1, backlog=10))
+    pair.connect()
+    pair.disconnect()
     pair.run(60)
     assert len(pair.terminal.backlog) == 10
     assert pair.terminal.ledger.counts["overwritten"] == 50
@@ -177,8 +187,8 @@ def test_the_memory_is_bounded_and_loss_is_counted() -> None:
 
 def test_a_platform_that_cannot_store_gets_the_report_again_later() -> None:
     pair = Pair()
-    pair.connect()
     pair.platform.result = lambda header, message: int(header.message_id in (0x0200, 0x0704))
+    pair.connect()
     pair.run(60)
     assert not pair.platform.stored
     assert pair.terminal.ledger.counts["answered"] == 0
