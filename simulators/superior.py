@@ -29,7 +29,16 @@ from jt809 import (
     SuperiorSubLink,
     UsageError,
 )
-from jt809.events import Event, LinkClosed, LoginAccepted, LoginAsked, LoginRefused, MessageReceived
+from jt809.events import (
+    BadFrameReceived,
+    BodyUnreadable,
+    Event,
+    LoginAccepted,
+    LoginAsked,
+    LoginRefused,
+    MessageReceived,
+    OutOfPlace,
+)
 from jt809.fields import BEIJING
 from jt809.messages import ConnectRequest, VehicleRegister, VehicleRegisterBase
 
@@ -281,10 +290,10 @@ class Superior:
                 self.counts["sub links up"] += 1
             case LoginRefused():
                 self.counts["sub links refused"] += 1
-            case LinkClosed():
-                pass
-            case _:
+            case BadFrameReceived() | BodyUnreadable() | OutOfPlace():
                 self.bad[type(event).__name__] += 1
+            case _:
+                self.counts[type(event).__name__] += 1
         self._changed.set()
 
     def _login(self, socket: _Socket, event: LoginAsked) -> None:

@@ -70,7 +70,6 @@ class Sender:
         self.sent_history = 0
         self.registrations = 0
         self.skipped: Counter[str] = Counter()  # positions that cannot be sent, by reason
-        self.lost_batches = 0  # stored batches that came too fast for memory and were read from the database
         self.failures = 0  # sessions that ended by an error of ours
         self._platform = platform
         self._database = database
@@ -97,6 +96,11 @@ class Sender:
         if self._progress is not None and self._progress.answered(token):
             self.cursor = self._progress.confirmed
             self._save_wake.set()
+
+    @property
+    def lost_batches(self) -> int:
+        """Stored batches that came too fast for the memory given to this sender; they are read from the database."""
+        return self._subscription.lost
 
     def close(self) -> None:
         self._subscription.close()
@@ -135,7 +139,6 @@ class Sender:
         """No link: only count what is being stored."""
         while True:
             event = await self._subscription.next()
-            self.lost_batches += self._subscription.take_lost()
             if isinstance(event, BatchStored):
                 self.backlog += len(event.positions)
 
@@ -157,7 +160,6 @@ class Sender:
         while True:
             event = await self._subscription.next()
             lost = self._subscription.take_lost()
-            self.lost_batches += lost
             if not isinstance(event, BatchStored) or event.offset <= progress.live:
                 continue
             if lost:  # they were stored before this one
