@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from typing import Self
 
 
 def escape(content: bytes) -> bytes:
@@ -44,6 +45,12 @@ class WireTerminal:
 
     def close(self) -> None:
         self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def send(self, message_id: int, body: bytes) -> int:
         serial_no = self.serial_no

@@ -15,7 +15,9 @@ import pytest
 from tests.server import Client, Server
 from tests.wire import WireTerminal, location_body
 
-VECTORS = [json.loads(line) for line in (Path(__file__).parents[1] / "vectors" / "jt808.jsonl").open()]
+VECTORS = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "vectors" / "jt808.jsonl").read_text().splitlines()
+]
 REPORTS = [vector for vector in VECTORS if vector["message_id"] in ("0x0200", "0x0704")]
 GMT8 = timezone(timedelta(hours=8))
 
@@ -61,7 +63,13 @@ def phone_field(vector: dict[str, Any]) -> bytes:
 
 
 def vehicle_id(client: Client, phone: str) -> int:
-    items = [item for item in client.get(f"vehicles?q={quote(phone)}")["items"] if item["phone"] == phone]
+    """The vehicle of a terminal that has registered: it is there as soon as the pipeline has read the registration."""
+    until = time.monotonic() + 20
+    while True:
+        items = [item for item in client.get(f"vehicles?q={quote(phone)}")["items"] if item["phone"] == phone]
+        if items or time.monotonic() > until:
+            break
+        time.sleep(0.02)
     assert len(items) == 1, f"{phone}: {items}"
     found: int = items[0]["id"]
     return found
@@ -92,17 +100,16 @@ def test_every_valid_report_is_stored_as_its_vector_says(served: tuple[Server, C
     for vector in REPORTS:
         if not vector["valid"] or vector["header"]["fragmented"]:
             continue
-        terminal = WireTerminal(server.jt808(), phone_field(vector))
-        phone = vector["header"]["phone_bcd"].lstrip("0")
-        terminal.login(f"测{phone[-12:]}")
-        terminal.socket.sendall(bytes.fromhex(vector["frame"]))
-        expected_answer = (vector["header"]["serial"], int(vector["message_id"], 16), 0)
-        assert terminal.general_response() == expected_answer, vector["note"]
+        phone = vector["header"]["phone_bcd"].lstrip("0") or "0"
+        with WireTerminal(server.jt808(), phone_field(vector)) as terminal:
+            terminal.login(f"测{phone[-12:]}")
+            terminal.socket.sendall(bytes.fromhex(vector["frame"]))
+            expected_answer = (vector["header"]["serial"], int(vector["message_id"], 16), 0)
+            assert terminal.general_response() == expected_answer, vector["note"]
         vehicle = vehicle_id(client, phone)
         for position in derived_positions(vector):
             wait_stored(client, vehicle, position)
             checked += 1
-        terminal.close()
     assert checked > 90
 
 

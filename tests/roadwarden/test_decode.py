@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-VECTORS = [json.loads(line) for line in (Path(__file__).parents[1] / "vectors" / "jt808.jsonl").open()]
+VECTORS = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "vectors" / "jt808.jsonl").read_text().splitlines()
+]
 KEYS = {"message_id", "edition", "phone", "serial_no", "body", "errors"}
 
 
