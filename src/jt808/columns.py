@@ -1,7 +1,7 @@
 """Many location reports at once, as columns: the fast reading of :data:`jt808.messages.location.REPORT_LAYOUT`.
 
 A property test holds the two equal on the shared vectors and on random bodies. Measured on groups of 1000 bodies with
-six items (2 shared cores): 1.6 µs a body, a third of it the hash; the declarative reading takes 100 µs.
+six items (2 shared cores): 1.6 µs a body, a third of it the hash; the declarative reading takes 26 µs.
 """
 
 from __future__ import annotations
