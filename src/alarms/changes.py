@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from alarms.lanes import Fix, Lanes
+from alarms.lanes import Lanes
+from alarms.rows import Fix
 from fleet import AlarmChange, ChangeKind, Rule, alarm_id
 
 

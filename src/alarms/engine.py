@@ -16,7 +16,8 @@ from alarms.catalogue import RULES
 from alarms.changes import Changes
 from alarms.defaults import EngineDefaults
 from alarms.geofences import CompiledFence, FenceError
-from alarms.lanes import NEVER, Fix, Lanes
+from alarms.lanes import NEVER, Lanes
+from alarms.rows import Fix
 from alarms.rules import FenceRule, LaneRule, Memory, OfflineRule, OverspeedRule, TerminalFlagsRule
 from fleet import AlarmChange, AlarmSource, Fence, PositionBatch, RuleState, VehicleLimits, alarm_id
 
@@ -98,9 +99,9 @@ class AlarmEngine:
             self._follow_growth()
             self._stored[stored.rule].add(lane)
             self._guarded(memory.name, memory.load, lane, stored.state)
+        self._end_orphans(running)
         if self._fences.is_set:
             self._guarded(self._fences.name, self._fences.place, self._out)
-        self._end_orphans(running)
 
     def _end_orphans(self, running: Iterable[AlarmChange]) -> None:
         vehicle_id = self._lanes.vehicle_id

@@ -9,14 +9,14 @@ carries (same vehicle, same ``received_us``: the items of a 0x0704) is put in th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alarms.bits import STATUS_ACC_ON, STATUS_HAS_FIX
 from alarms.defaults import EngineDefaults
+from alarms.rows import Fix, Rows, place_of
 from fleet import PositionBatch, VehicleLimits
 
 NEVER: Final = int(np.iinfo(np.int64).min)
@@ -26,61 +26,6 @@ MAX_FIXES_PER_SECOND: Final = 64
 """Different fixes of one vehicle with one device time that are told apart; what comes beyond counts as repeated."""
 
 _FIRST_CAPACITY: Final = 64
-
-
-class Fix(NamedTuple):
-    """One report, as far as an alarm tells of it; a JSON list when stored."""
-
-    time_us: int
-    latitude_deg: float | None  # None, like speed: not known any more
-    longitude_deg: float | None
-    speed_kmh: float | None
-    terminal_id: int
-
-
-@dataclass(slots=True)
-class Rows:
-    """The reports of a batch that the rules may use: grouped by lane in ascending order, each lane in its own time.
-
-    All arrays but ``starts`` and ``ends`` have one entry per row; those name the first and last row of each lane.
-    ``heard_*`` stand for every report of the batch, also those kept from the rules, in order of receipt.
-    """
-
-    batch: PositionBatch
-    index: NDArray[np.intp]  # row of the batch
-    lane: NDArray[np.int64]
-    time_us: NDArray[np.int64]
-    latitude_deg: NDArray[np.float64]
-    longitude_deg: NDArray[np.float64]
-    speed_kmh: NDArray[np.float32]
-    status_flags: NDArray[np.int64]
-    has_fix: NDArray[np.bool_]
-    starts: NDArray[np.intp]
-    ends: NDArray[np.intp]
-    heard_slot: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def fix(self, row: int) -> Fix:
-        return fix_of(self.batch, int(self.index[row]))
-
-    def item(self, name: str, row: int) -> int | None:
-        """An additional item's value in this row; None when the report did not carry it."""
-        column = self.batch.items.get(name)
-        if column is None or not self.batch.present[name][self.index[row]]:
-            return None
-        return int(column[self.index[row]])
-
-
-def fix_of(batch: PositionBatch, row: int) -> Fix:
-    return Fix(
-        int(batch.time_us[row]),
-        float(batch.latitude_deg[row]),
-        float(batch.longitude_deg[row]),
-        round(float(batch.speed_kmh[row]), 1),
-        int(batch.terminal_id[row]),
-    )
 
 
 def grown(column: NDArray[Any], length: int, fill: Any) -> NDArray[Any]:
@@ -187,50 +132,50 @@ class Lanes:
     def arrange(self, batch: PositionBatch) -> Rows:
         """Sort the batch by lane and time, and keep repeats and older fixes from the rules (counted in ``ignored``)."""
         slot = self.slots(batch.vehicle_id)
-        lane = slot * 2 + batch.late
-        order = _stable_order(lane, 2 * self.count)
-        sorted_lane, time_us, received_us = lane[order], batch.time_us[order], batch.received_us[order]
-        is_first = np.empty(len(order), np.bool_)
-        is_first[:1] = True
-        is_first[1:] = sorted_lane[1:] != sorted_lane[:-1]
-
-        is_next_message = is_first.copy()
-        is_next_message[1:] |= received_us[1:] != received_us[:-1]
-        if ((time_us[1:] < time_us[:-1]) & ~is_next_message[1:]).any():
-            within = np.lexsort((time_us, np.cumsum(is_next_message)))  # stable, and only moves rows inside a message
-            order, time_us = order[within], time_us[within]
-
-        starts = np.flatnonzero(is_first)
-        self._hear(sorted_lane, received_us, starts)
-        before_us = np.empty_like(time_us)
-        before_us[1:] = time_us[:-1]
-        before_us[starts] = self.newest_us[sorted_lane[starts]]
+        order, lane, starts = self._in_order(batch, slot * 2 + batch.late)
+        time_us = batch.time_us[order]
+        before_us = np.append(0, time_us[:-1])[: len(order)]
+        before_us[starts] = self.newest_us[lane[starts]]
         is_doubtful = time_us <= before_us
+        is_same_second = np.zeros(len(order), np.bool_)
         if is_doubtful.any():
-            fresh = self._fresh(sorted_lane, time_us, batch.fix_hash[order], np.unique(sorted_lane[is_doubtful]))
-            order, sorted_lane, time_us = order[fresh], sorted_lane[fresh], time_us[fresh]
-            starts = np.flatnonzero(np.append(True, sorted_lane[1:] != sorted_lane[:-1])[: len(order)])
-        ends = np.append(starts[1:], len(order))[: len(starts)] - 1
-        status_flags = batch.status_flags[order]
+            fresh = self._fresh(lane, time_us, batch.fix_hash[order], np.unique(lane[is_doubtful]))
+            order, lane, time_us = order[fresh], lane[fresh], time_us[fresh]
+            starts = np.flatnonzero(_is_first(lane))
+            is_same_second = np.append(False, time_us[1:] == time_us[:-1])[: len(order)]
+            is_same_second[starts] = time_us[starts] == self.newest_us[lane[starts]]
+
+        is_located = batch.has_place() & ((batch.status_flags & STATUS_HAS_FIX) != 0)
         return Rows(
             batch=batch,
             index=order,
-            lane=sorted_lane,
+            lane=lane,
             time_us=time_us,
             latitude_deg=batch.latitude_deg[order],
             longitude_deg=batch.longitude_deg[order],
             speed_kmh=batch.speed_kmh[order],
-            status_flags=status_flags,
-            has_fix=(status_flags & STATUS_HAS_FIX) != 0,
+            is_same_second=is_same_second,
+            is_located=is_located[order] & ~is_same_second,
             starts=starts,
-            ends=ends,
+            ends=np.append(starts[1:], len(order))[: len(starts)] - 1,
             heard_slot=slot,
         )
 
-    def _hear(self, lane: NDArray[np.int64], received_us: NDArray[np.int64], starts: NDArray[np.intp]) -> None:
+    def _in_order(
+        self, batch: PositionBatch, lane: NDArray[np.int64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.intp]]:
+        """Rows by lane, as received, what one message carries by time; their lanes; the first row of each lane."""
+        order = _stable_order(lane, 2 * self.count)
+        lane, time_us, received_us = lane[order], batch.time_us[order], batch.received_us[order]
+        is_first = _is_first(lane)
+        is_next_message = is_first | np.append(True, received_us[1:] != received_us[:-1])[: len(order)]
+        if ((time_us[1:] < time_us[:-1]) & ~is_next_message[1:]).any():
+            order = order[np.lexsort((time_us, np.cumsum(is_next_message)))]  # stable: only moves rows inside a message
+        starts = np.flatnonzero(is_first)
         if len(starts):
             heard = lane[starts]
             self.received_us[heard] = np.maximum(self.received_us[heard], np.maximum.reduceat(received_us, starts))
+        return order, lane, starts
 
     def _fresh(
         self,
@@ -274,7 +219,7 @@ class Lanes:
         self.longitude_deg[lane] = rows.longitude_deg[ends]
         self.speed_kmh[lane] = rows.speed_kmh[ends]
         self.terminal_id[lane] = rows.batch.terminal_id[rows.index[ends]]
-        self.status_flags[lane] = rows.status_flags[ends]
+        self.status_flags[lane] = rows.batch.status_flags[rows.index[ends]]
         late = lane[(lane & 1) != 0]
         if len(late):
             self.dirty.update(late.tolist())
@@ -283,13 +228,9 @@ class Lanes:
         """The newest fix of the lane; when it is not known (any more), one without a place, at ``unknown_us``."""
         if self.newest_us[lane] == NEVER:
             return Fix(unknown_us, None, None, None, int(self.terminal_id[lane]))
-        return Fix(
-            int(self.newest_us[lane]),
-            float(self.latitude_deg[lane]),
-            float(self.longitude_deg[lane]),
-            round(float(self.speed_kmh[lane]), 1),
-            int(self.terminal_id[lane]),
-        )
+        latitude_deg, longitude_deg = place_of(float(self.latitude_deg[lane]), float(self.longitude_deg[lane]))
+        speed_kmh = round(float(self.speed_kmh[lane]), 1)
+        return Fix(int(self.newest_us[lane]), latitude_deg, longitude_deg, speed_kmh, int(self.terminal_id[lane]))
 
     # Silence
 
@@ -347,8 +288,14 @@ class Lanes:
         self.newest_hash[lane] = min(hashes)
         if len(hashes) > 1:
             self._same_second[lane] = (last.time_us, hashes)
-        self.latitude_deg[lane], self.longitude_deg[lane] = last.latitude_deg, last.longitude_deg
-        self.speed_kmh[lane], self.terminal_id[lane] = last.speed_kmh, last.terminal_id
+        self.latitude_deg[lane] = np.nan if last.latitude_deg is None else last.latitude_deg  # NaN is no place
+        self.longitude_deg[lane] = np.nan if last.longitude_deg is None else last.longitude_deg
+        self.speed_kmh[lane], self.terminal_id[lane] = last.speed_kmh or 0.0, last.terminal_id
+
+
+def _is_first(lane: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows are the first of their lane."""
+    return np.append(True, lane[1:] != lane[:-1])[: len(lane)]
 
 
 def _stable_order(lane: NDArray[np.int64], lanes: int) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from alarms.changes import Changes
-from alarms.lanes import Rows
+from alarms.rows import Rows
 
 
 class Episode(NamedTuple):

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from alarms.catalogue import FENCE_ENTER, FENCE_LEAVE, RULES
 from alarms.changes import Changes
 from alarms.geofences import CompiledFence, FenceIndex
-from alarms.lanes import Fix, Lanes, Rows, grown
+from alarms.lanes import Lanes, grown
+from alarms.rows import Fix, Rows
 from alarms.rules.base import Episode
 from fleet import Rule
 
@@ -83,7 +84,7 @@ class FenceRule:
     def evaluate(self, rows: Rows, out: Changes) -> None:
         if not len(self._index):
             return
-        sight = np.flatnonzero(rows.has_fix)
+        sight = np.flatnonzero(rows.is_located)
         if not len(sight):
             return
         lane = rows.lane[sight]

@@ -13,7 +13,8 @@ import numpy as np
 
 from alarms.catalogue import OFFLINE
 from alarms.changes import Changes
-from alarms.lanes import NEVER, Lanes, Rows, fix_of, grown
+from alarms.lanes import NEVER, Lanes, grown
+from alarms.rows import Rows, fix_of
 from alarms.rules.base import Episode
 
 

@@ -17,12 +17,13 @@ import numpy as np
 from alarms.catalogue import OVERSPEED
 from alarms.changes import Changes
 from alarms.defaults import EngineDefaults
-from alarms.lanes import Fix, Lanes, Rows, grown
+from alarms.lanes import Lanes, grown
+from alarms.rows import Fix, Rows
 from alarms.rules.base import Episode
 from fleet import Severity
 
-GRADES: Final = ((0.10, "under_10"), (0.20, "10_to_20"), (0.50, "20_to_50"))
-"""Excess over the limit below which a grade holds, and its name in the facts; above them all: ``over_50``."""
+GRADES: Final = ((10.0, "under_10"), (20.0, "10_to_20"), (50.0, "20_to_50"))
+"""Excess in percent of the limit up to which a grade holds, and its name in the facts; above them all: ``over_50``."""
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class OverspeedRule:
 
     def evaluate(self, rows: Rows, out: Changes) -> None:
         # Limits and speeds are compared as float32: 80.3 km/h of the wire must not exceed a limit of 80.3.
-        is_judged = rows.has_fix & (rows.speed_kmh <= self._implausible_kmh)
+        is_judged = rows.is_located & (rows.speed_kmh <= self._implausible_kmh)
         limit_kmh = self._lanes.speed_limit_kmh[rows.lane >> 1]
         is_over = is_judged & (rows.speed_kmh > limit_kmh)
         is_concerned = self._is_running.copy()
@@ -170,20 +171,19 @@ class OverspeedRule:
         self._is_running[lane] = True
 
 
-def _excess(run: _Run) -> float:
-    return run.peak_kmh / run.limit_kmh - 1
+def _excess_percent(run: _Run) -> float:
+    return round((run.peak_kmh - run.limit_kmh) / run.limit_kmh * 100, 1)
 
 
 def _severity(run: _Run) -> int:
-    return int(Severity.HIGH if _excess(run) > GRADES[-1][0] else Severity.MEDIUM)
+    return int(Severity.HIGH if _excess_percent(run) > GRADES[-1][0] else Severity.MEDIUM)
 
 
 def _facts(run: _Run) -> dict[str, Any]:
-    excess = _excess(run)
-    grade = next((name for below, name in GRADES if excess < below), "over_50")
+    excess_percent = _excess_percent(run)
     return {
         "limit_kmh": run.limit_kmh,
         "max_speed_kmh": run.peak_kmh,
-        "excess_percent": round(excess * 100, 1),
-        "excess_grade": grade,
+        "excess_percent": excess_percent,
+        "excess_grade": next((name for up_to, name in GRADES if excess_percent <= up_to), "over_50"),
     }

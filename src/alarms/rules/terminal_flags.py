@@ -1,7 +1,8 @@
 """The terminal's own alarms: each bit of the alarm word (报警标志) and of the video alarm word is an episode.
 
 A bit that rises begins one, a bit that falls ends it; a bit that is set when a vehicle is first seen begins one too.
-The video word (additional item 0x14) counts as all clear in a report that does not carry it.
+The video word (additional item 0x14) counts as all clear in a report that does not carry it. Several reports of one
+second count together: a bit is set in that second when one of them has it, so an episode cannot begin twice in it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from alarms.bits import ALARM_BITS, VIDEO_ALARM_BITS
 from alarms.catalogue import RULES
 from alarms.changes import Changes
-from alarms.lanes import Lanes, Rows, grown
+from alarms.lanes import Lanes, grown
+from alarms.rows import Rows
 from alarms.rules.base import Episode
 from fleet import Rule
 
@@ -50,6 +52,10 @@ class TerminalFlagsRule:
         before = np.empty_like(flags)
         before[1:] = flags[:-1]
         before[rows.starts] = self._flags[rows.lane[rows.starts]]
+        for row in np.flatnonzero(rows.is_same_second).tolist():  # few, and in order
+            flags[row] |= before[row]
+            if row + 1 < len(rows) and rows.lane[row + 1] == rows.lane[row]:
+                before[row + 1] = flags[row]
         for row in np.flatnonzero(flags != before).tolist():
             self._judge(rows, row, int(flags[row]), out)
         self._flags[rows.lane[rows.ends]] = flags[rows.ends]
