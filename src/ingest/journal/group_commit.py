@@ -177,7 +177,7 @@ class GroupCommitWriter:
 
     def _schedule(self) -> None:
         delay = self._earliest - self._loop.time()
-        if delay > 0:
+        if delay > 0 and not self._sealed and not self._flushes:
             self._timer = self._loop.call_later(delay, self._start)
         else:
             self._timer = self._loop.call_soon(self._start)
@@ -247,7 +247,9 @@ class GroupCommitWriter:
         if self._stored < self._appended:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._flushes.append((self._appended, waiter))
-            self._earliest = 0.0
+            if self._timer is not None and self._failing_since is None:
+                self._timer.cancel()
+                self._schedule()
             await waiter
 
     def _housekeep(self) -> None:

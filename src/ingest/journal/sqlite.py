@@ -164,7 +164,11 @@ class JournalFile:
 
     def wants_trim(self) -> bool:
         """Has the reader said that more groups are done with?"""
-        return read_trim(self._trim_path) > self._trimmed
+        return self._trim_target() > self._trimmed
+
+    def _trim_target(self) -> int:
+        """Never the newest group: the next one's offset is counted from it."""
+        return min(read_trim(self._trim_path), self.last_offset - 1)
 
     def trim(self) -> bool:
         """Delete groups that the reader is done with, for a time slice; True: there is more to do.
@@ -172,7 +176,7 @@ class JournalFile:
         Raises:  sqlite3.Error: the rest stays for another time.
         """
         connection = self._open_connection()
-        target = min(read_trim(self._trim_path), self.last_offset - 1)
+        target = self._trim_target()
         stop = time.monotonic() + TRIM_SLICE_S
         try:
             first = connection.execute("SELECT coalesce(min(id), 0) FROM groups").fetchone()[0]
