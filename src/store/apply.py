@@ -86,12 +86,14 @@ FROM jsonb_to_recordset(%s::jsonb) AS c(id uuid, vehicle_id integer, terminal_id
 JOIN vehicles v ON v.id = c.vehicle_id
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
-# Only what the engine knows is touched: state, handler and steps belong to the operators, so nothing is reopened.
+# Only what the engine knows is touched: state, handler and steps belong to the operators, so nothing is reopened. A
+# live fix that comes again as late data makes the same id: what is said of it then must not touch the live episode.
 _CHANGE: Final = """
 UPDATE alarms AS a SET facts = a.facts || c.facts, updated_time = greatest(a.updated_time, c.updated_time),
-       end_time = coalesce(c.end_time, a.end_time)
-FROM jsonb_to_recordset(%s::jsonb) AS c(id uuid, updated_time timestamptz, end_time timestamptz, facts jsonb)
-WHERE a.id = c.id RETURNING a.id
+       end_time = coalesce(c.end_time, a.end_time), severity = least(a.severity, c.severity)
+FROM jsonb_to_recordset(%s::jsonb) AS c(id uuid, late boolean, severity smallint, updated_time timestamptz,
+     end_time timestamptz, facts jsonb)
+WHERE a.id = c.id AND a.late = c.late RETURNING a.id
 """
 _WITHOUT_VEHICLE: Final = """
 SELECT count(*) FROM unnest(%s::integer[]) AS c(vehicle_id) WHERE NOT EXISTS
@@ -107,13 +109,17 @@ async def alarm_changes(
     The changes of one alarm are folded, in their order, into at most one insert and one update.
     """
     begins: dict[uuid.UUID, dict[str, Any]] = {}
-    updates: dict[uuid.UUID, dict[str, Any]] = {}
+    updates: dict[tuple[uuid.UUID, bool], dict[str, Any]] = {}
     for change in changes:
         time = to_datetime(change.time_us)
         if change.kind is ChangeKind.BEGIN:
             begins.setdefault(change.id, _begin_row(change))
             continue
-        update = updates.setdefault(change.id, {"id": change.id, "updated_time": time, "facts": {}})
+        update = updates.setdefault(
+            (change.id, change.late),
+            {"id": change.id, "late": change.late, "severity": change.severity, "updated_time": time, "facts": {}},
+        )
+        update["severity"] = min(update["severity"], change.severity)
         update["updated_time"] = max(update["updated_time"], time)
         update["facts"] |= change.facts
         if change.kind is ChangeKind.END:

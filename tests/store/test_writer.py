@@ -259,6 +259,25 @@ async def test_an_episode_is_the_same_however_it_is_cut(
     assert await alarms(database) == [WHOLE]
 
 
+async def test_severity_rises_with_the_facts_and_never_falls(database: store.Database, writer: store.Writer) -> None:
+    await add_vehicles(database, 1)
+    await writer.commit(make_commit(1, alarm_changes=[BEGIN]))
+    await writer.commit(make_commit(2, alarm_changes=[replace(UPDATE, severity=2), END]))
+    assert await fetch(database, "SELECT severity FROM alarms") == [(2,)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_late_repeat_does_not_touch_the_live_episode(
+    database: store.Database, writer: store.Writer, together: bool
+) -> None:
+    await add_vehicles(database, 1)
+    late = [replace(one, late=True, end_us=one.end_us and one.end_us - SECOND) for one in (BEGIN, END)]
+    commits = [[BEGIN, UPDATE, END, *late]] if together else [[BEGIN, UPDATE, END], late]
+    for offset, changes in enumerate(commits, 1):
+        await writer.commit(make_commit(offset, alarm_changes=changes))
+    assert await alarms(database) == [WHOLE]
+
+
 async def test_doing_it_again_changes_nothing(database: store.Database, writer: store.Writer) -> None:
     await add_vehicles(database, 1)
     for offset in (1, 2):
