@@ -1,0 +1,93 @@
+/** One way to the server: JSON in and out, problem details as errors, an expired sign-in healed without losing the page. */
+
+export interface FieldError {
+  field: string
+  line: number | null
+  message: string
+}
+
+/** The server said no (RFC 9457), or could not be reached (`status` 0). */
+export class ApiProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    readonly errors: FieldError[] = [],
+  ) {
+    super(detail || title)
+    this.name = 'ApiProblem'
+  }
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>
+
+const BASE = '/api/v1/'
+
+/** Asked when the server no longer knows us; resolves true once somebody signed in again. */
+let signInAgain: () => Promise<boolean> = () => Promise.resolve(false)
+
+export function onExpired(handler: () => Promise<boolean>): void {
+  signInAgain = handler
+}
+
+export function url(path: string, query: Query = {}): string {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== null && value !== '') search.set(name, String(value))
+  }
+  const text = search.toString()
+  return BASE + path + (text ? `?${text}` : '')
+}
+
+interface RequestOptions {
+  query?: Query
+  body?: unknown
+  /** A 401 is the answer, not an accident: sign-in itself and the question who we are. */
+  isAnonymous?: boolean
+}
+
+export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' }
+  let body: BodyInit | undefined
+  if (options.body instanceof FormData) {
+    body = options.body
+  } else if (options.body !== undefined) {
+    headers['Content-Type'] = 'application/json'
+    body = JSON.stringify(options.body)
+  }
+  let response: Response
+  try {
+    response = await fetch(url(path, options.query), { method, headers, body, credentials: 'same-origin' })
+  } catch (error) {
+    throw new ApiProblem(0, 'unreachable', error instanceof Error ? error.message : String(error))
+  }
+  if (response.status === 401 && !options.isAnonymous && (await signInAgain())) {
+    return request(method, path, options)
+  }
+  if (!response.ok) throw await problem(response)
+  if (response.status === 204 || response.headers.get('content-length') === '0') return undefined as T
+  return (await response.json()) as T
+}
+
+async function problem(response: Response): Promise<ApiProblem> {
+  try {
+    const said = (await response.json()) as { title?: string; detail?: unknown; errors?: unknown }
+    const detail = typeof said.detail === 'string' ? said.detail : ''
+    return new ApiProblem(response.status, said.title ?? response.statusText, detail, fieldErrors(said.errors))
+  } catch {
+    return new ApiProblem(response.status, response.statusText, '')
+  }
+}
+
+function fieldErrors(errors: unknown): FieldError[] {
+  if (!Array.isArray(errors)) return []
+  return errors.map((error: unknown) => {
+    if (typeof error !== 'object' || error === null) return { field: '', line: null, message: String(error) }
+    const { field, line, message } = error as Record<string, unknown>
+    return {
+      field: typeof field === 'string' ? field : '',
+      line: typeof line === 'number' ? line : null,
+      message: String(message ?? ''),
+    }
+  })
+}

@@ -1,0 +1,104 @@
+/** What the console asks of the server, one line a route. */
+
+import { request, type Query } from './http'
+import type {
+  Alarm,
+  AlarmRule,
+  Approval,
+  AuditEntry,
+  Command,
+  Geofence,
+  ImportResult,
+  NewGeofence,
+  NewPlatform,
+  NewUser,
+  NewVehicle,
+  Organization,
+  Page,
+  Platform,
+  Readiness,
+  Settings,
+  Terminal,
+  TextCommand,
+  TrackPosition,
+  User,
+  UserChange,
+  Vehicle,
+} from './types'
+
+export { ApiProblem, onExpired } from './http'
+export type * from './types'
+
+const get = <T>(path: string, query?: Query) => request<T>('GET', path, { query })
+const post = <T>(path: string, body: unknown = {}) => request<T>('POST', path, { body })
+const patch = <T>(path: string, body: unknown) => request<T>('PATCH', path, { body })
+const remove = (path: string) => request<void>('DELETE', path)
+
+/** Follow `next` to the end, or until `most` items are there. */
+export async function all<T>(path: string, query: Query = {}, most = 100_000): Promise<T[]> {
+  const items: T[] = []
+  let cursor: string | null = null
+  do {
+    const page: Page<T> = await get<Page<T>>(path, { limit: 1000, ...query, cursor })
+    items.push(...page.items)
+    cursor = page.next
+  } while (cursor !== null && items.length < most)
+  return items
+}
+
+export const api = {
+  signIn: (username: string, password: string) =>
+    request<User>('POST', 'sessions', { body: { username, password }, isAnonymous: true }),
+  signOut: () => remove('sessions/current'),
+  currentUser: () => request<User>('GET', 'sessions/current', { isAnonymous: true }),
+  settings: () => request<Settings>('GET', 'settings', { isAnonymous: true }),
+  /** Answers 503 with the same body when a part is not ready. */
+  readiness: async () => (await (await fetch('/readyz')).json()) as Readiness,
+
+  vehicles: (query?: Query) => all<Vehicle>('vehicles', query),
+  createVehicle: (body: NewVehicle) => post<Vehicle>('vehicles', body),
+  updateVehicle: (id: number, body: Partial<NewVehicle>) => patch<Vehicle>(`vehicles/${id}`, body),
+  deleteVehicle: (id: number) => remove(`vehicles/${id}`),
+  importVehicles: (file: File, isTrial: boolean) => {
+    const form = new FormData()
+    form.set('file', file)
+    return request<ImportResult>('POST', 'vehicles/import', { body: form, query: { dry_run: isTrial } })
+  },
+  track: (id: number, from: string, to: string) =>
+    all<TrackPosition>(`vehicles/${id}/track`, { from, to, limit: 10_000 }, 200_000),
+
+  organizations: () => all<Organization>('organizations'),
+  createOrganization: (name: string) => post<Organization>('organizations', { name }),
+
+  terminals: (query?: Query) => all<Terminal>('terminals', query),
+  approveTerminal: (id: number, body: Approval) => post<Terminal>(`terminals/${id}/approve`, body),
+  blockTerminal: (id: number) => post<Terminal>(`terminals/${id}/block`),
+
+  alarms: (query?: Query, most?: number) => all<Alarm>('alarms', query, most),
+  alarm: (id: string) => get<Alarm>(`alarms/${id}`),
+  claimAlarm: (id: string) => post<Alarm>(`alarms/${id}/claim`),
+  takeOverAlarm: (id: string) => post<Alarm>(`alarms/${id}/transfer`),
+  handleAlarm: (id: string, code: string, text: string) => post<Alarm>(`alarms/${id}/handle`, { code, text }),
+  closeAlarm: (id: string) => post<Alarm>(`alarms/${id}/close`),
+  alarmRules: () => all<AlarmRule>('alarm-rules'),
+
+  commands: (query?: Query) => get<Page<Command>>('commands', query),
+  sendText: (body: TextCommand) => post<Command>('commands', body),
+  locate: (vehicle_id: number) => post<Command>('commands', { vehicle_id, kind: 'locate' }),
+
+  geofences: () => all<Geofence>('geofences'),
+  createGeofence: (body: NewGeofence) => post<Geofence>('geofences', body),
+  updateGeofence: (id: number, body: Partial<NewGeofence>) => patch<Geofence>(`geofences/${id}`, body),
+  deleteGeofence: (id: number) => remove(`geofences/${id}`),
+
+  platforms: () => all<Platform>('platforms'),
+  createPlatform: (body: NewPlatform) => post<Platform>('platforms', body),
+  updatePlatform: (id: number, body: Partial<NewPlatform>) => patch<Platform>(`platforms/${id}`, body),
+  deletePlatform: (id: number) => remove(`platforms/${id}`),
+
+  users: () => all<User>('users'),
+  createUser: (body: NewUser) => post<User>('users', body),
+  updateUser: (id: number, body: UserChange) => patch<User>(`users/${id}`, body),
+
+  audit: (query?: Query) => get<Page<AuditEntry>>('audit', query),
+}

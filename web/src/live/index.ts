@@ -1,0 +1,189 @@
+/** The one live picture of the page: positions, alarms, commands, counters, and how old they are. */
+
+import { computed, shallowReactive, shallowRef } from 'vue'
+import { api, type Alarm, type Command, type Geofence, type Organization, type Stats, type Vehicle } from '@/client'
+import { AlarmStore } from './alarms'
+import { LiveController, type LinkPhase } from './controller'
+import { PositionStore } from './positions'
+
+export { byUrgency, isCalling, isPending } from './alarms'
+export { STATE_KEYS, VehicleState, type StateKey } from './positions'
+
+/** Data older than this is not a live picture any more. */
+export const STALE_MS = 10_000
+const KEEP_COMMANDS = 500
+
+export const positions = new PositionStore()
+export const alarms = new AlarmStore(positions)
+export const vehicles = new Map<number, Vehicle>()
+export const commands = new Map<string, Command>()
+
+/** Counters that change when the thing of that name did; read one inside a computed to follow it. */
+export const version = shallowReactive({ positions: 0, alarms: 0, vehicles: 0, commands: 0, fences: 0 })
+
+export const phase = shallowRef<LinkPhase>('connecting')
+export const stats = shallowRef<Stats | null>(null)
+export const organizations = shallowRef<Organization[]>([])
+export const fences = shallowRef<Geofence[]>([])
+/** The server's clock in ms, ticking once a second. */
+export const now = shallowRef(Date.now())
+/** When the last message came, by this machine's clock that never jumps. */
+const lastMessage = shallowRef(performance.now())
+const monotonic = shallowRef(performance.now())
+let clockOffsetMs = 0
+
+export const dataAgeMs = computed(() => Math.max(0, monotonic.value - lastMessage.value))
+export const isStale = computed(() => dataAgeMs.value > STALE_MS)
+export const hasData = computed(() => stats.value !== null)
+
+type AlarmListener = (fresh: Alarm[]) => void
+type CommandListener = (changed: Command[]) => void
+const alarmListeners = new Set<AlarmListener>()
+const commandListeners = new Set<CommandListener>()
+
+export function onFreshAlarms(listener: AlarmListener): () => void {
+  alarmListeners.add(listener)
+  return () => alarmListeners.delete(listener)
+}
+
+export function onCommands(listener: CommandListener): () => void {
+  commandListeners.add(listener)
+  return () => commandListeners.delete(listener)
+}
+
+let onRefused: () => void = () => {}
+let clock: ReturnType<typeof setInterval> | undefined
+
+const controller = new LiveController(
+  `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/live`,
+  {
+    phase: (next) => {
+      phase.value = next
+    },
+    snapshot(message) {
+      heard(message.time)
+      positions.apply(message.positions)
+      positions.setOnline(message.online)
+      alarms.reset(message.alarms)
+      stats.value = message.stats
+      version.positions++
+      version.alarms++
+      // What changed while we were away is in no delta.
+      void readLists(['vehicles', 'geofences', 'commands'])
+    },
+    delta(message) {
+      heard(message.time)
+      positions.apply(message.positions)
+      positions.applyOnline(message.online)
+      const fresh = alarms.apply(message.alarms)
+      const hasExpired = alarms.expire(now.value)
+      stats.value = message.stats
+      if (message.positions.length || message.online.length) version.positions++
+      if (message.alarms.length || hasExpired) version.alarms++
+      if (fresh.length) for (const listener of alarmListeners) listener(fresh)
+      if (message.commands.length) keepCommands(message.commands)
+      if (message.fleet.length) void readLists(message.fleet)
+    },
+    refused: () => onRefused(),
+  },
+)
+
+function heard(time: string): void {
+  lastMessage.value = performance.now()
+  clockOffsetMs = Date.parse(time) - Date.now()
+  tick()
+}
+
+function tick(): void {
+  now.value = Date.now() + clockOffsetMs
+  monotonic.value = performance.now()
+}
+
+export function startLive(refused: () => void): void {
+  onRefused = refused
+  clock ??= setInterval(tick, 1000)
+  lastMessage.value = performance.now()
+  controller.start()
+}
+
+export function stopLive(): void {
+  clearInterval(clock)
+  clock = undefined
+  controller.stop()
+  positions.clear()
+  alarms.reset([])
+  commands.clear()
+  vehicles.clear()
+  stats.value = null
+}
+
+export function reconnectLive(): void {
+  controller.reconnect()
+}
+
+/** Put an answer of the server into the picture at once; the delta that follows says the same. */
+export function keepAlarm(alarm: Alarm): void {
+  alarms.apply([alarm])
+  version.alarms++
+}
+
+export function keepCommands(changed: Command[]): void {
+  for (const command of changed) {
+    const known = commands.get(command.id)
+    if (!known || known.updated_at <= command.updated_at) commands.set(command.id, command)
+  }
+  while (commands.size > KEEP_COMMANDS) {
+    const oldest = commands.keys().next().value
+    if (oldest === undefined) break
+    commands.delete(oldest)
+  }
+  version.commands++
+  for (const listener of commandListeners) listener(changed)
+}
+
+/** Read again what the server says has changed. A failure is left to the next change or reconnect. */
+async function readLists(what: string[]): Promise<void> {
+  const jobs: Promise<void>[] = []
+  if (what.some((name) => ['vehicles', 'terminals', 'limits', 'organizations'].includes(name))) jobs.push(readVehicles())
+  if (what.includes('geofences')) jobs.push(readFences())
+  if (what.includes('commands')) jobs.push(readCommands())
+  await Promise.allSettled(jobs)
+}
+
+let isReadingVehicles = false
+let mustReadVehiclesAgain = false
+
+/** One reading at a time; changes that come meanwhile cause one more. */
+async function readVehicles(): Promise<void> {
+  if (isReadingVehicles) {
+    mustReadVehiclesAgain = true
+    return
+  }
+  isReadingVehicles = true
+  try {
+    const [list, groups] = await Promise.all([api.vehicles(), api.organizations()])
+    vehicles.clear()
+    for (const vehicle of list) {
+      vehicles.set(vehicle.id, vehicle)
+      positions.slot(vehicle.id)
+    }
+    organizations.value = groups
+    version.vehicles++
+  } finally {
+    isReadingVehicles = false
+    if (mustReadVehiclesAgain) {
+      mustReadVehiclesAgain = false
+      setTimeout(() => void readVehicles().catch(() => {}), 1000)
+    }
+  }
+}
+
+async function readFences(): Promise<void> {
+  fences.value = await api.geofences()
+  version.fences++
+}
+
+async function readCommands(): Promise<void> {
+  const page = await api.commands({ limit: 100 })
+  keepCommands([...page.items].reverse())
+}

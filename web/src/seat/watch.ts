@@ -1,0 +1,63 @@
+/** What the operator keeps an eye on, and the gestures that the map, card, tree and grid share. */
+
+import { computed, shallowRef } from 'vue'
+import { api, type Alarm, type Vehicle } from '@/client'
+import { t } from '@/l10n'
+import { keepAlarm, keepCommands, vehicles, version } from '@/live'
+import { complain, say } from '@/ui/notify'
+import { stored } from '@/ui/stored'
+import { canAct } from './session'
+
+const watchedIds = stored<number[]>('watched', [])
+export const watched = computed<ReadonlySet<number>>(() => new Set(watchedIds.value))
+
+export function toggleWatched(id: number): void {
+  watchedIds.value = watched.value.has(id) ? watchedIds.value.filter((other) => other !== id) : [...watchedIds.value, id]
+}
+
+/** The map keeps this one in its middle. */
+export const followedId = shallowRef<number | null>(null)
+
+export function toggleFollow(id: number): void {
+  followedId.value = followedId.value === id ? null : id
+}
+
+/** Asks the map to show a place now; a new object each time. */
+export const lookAt = shallowRef<{ latitudeDeg: number; longitudeDeg: number; zoom?: number } | null>(null)
+
+/** Dialogs that any part of the page may open. */
+export const handling = shallowRef<{ alarm: Alarm; isFalse: boolean } | null>(null)
+export const texting = shallowRef<Vehicle | null>(null)
+export const isHelpOpen = shallowRef(false)
+
+export function vehicleOf(id: number | null): Vehicle | undefined {
+  void version.vehicles
+  return id === null ? undefined : vehicles.get(id)
+}
+
+export async function claim(alarm: Alarm): Promise<void> {
+  if (!canAct.value || alarm.state !== 'open') return
+  try {
+    keepAlarm(await api.claimAlarm(alarm.id))
+  } catch (error) {
+    complain(t('alarm.claimFailed'), error)
+  }
+}
+
+export function handle(alarm: Alarm, isFalse = false): void {
+  if (canAct.value && (alarm.state === 'open' || alarm.state === 'claimed')) handling.value = { alarm, isFalse }
+}
+
+export function writeText(vehicle: Vehicle | undefined): void {
+  if (canAct.value && vehicle?.phone) texting.value = vehicle
+}
+
+export async function locate(vehicle: Vehicle | undefined): Promise<void> {
+  if (!canAct.value || !vehicle?.phone) return
+  try {
+    keepCommands([await api.locate(vehicle.id)])
+    say(t('command.locateQueued', { plate: vehicle.plate }))
+  } catch (error) {
+    complain(t('command.failed'), error)
+  }
+}
