@@ -89,6 +89,21 @@ def test_how_vehicles_are_mixed_does_not_matter(messages: list[list[Report]], ra
     assert by_alarm(other.changes) == by_alarm(one.changes)
 
 
+@settings(max_examples=100, deadline=None)
+@given(streams(), st.data())
+def test_what_is_sent_again_changes_nothing(messages: list[list[Report]], data: st.DataObject) -> None:
+    repeated = list(messages)
+    for _ in range(data.draw(st.integers(1, 5))):
+        first = data.draw(st.integers(0, len(repeated) - 1))
+        again = data.draw(st.integers(first, len(repeated) - 1))
+        repeated.insert(again + 1, [replace(report, received=report.received_at + 0.5) for report in repeated[first]])
+    once, often = story(), story()
+    once.report(*flat(messages))
+    often.report(*flat(repeated))
+    assert by_alarm(often.changes) == by_alarm(once.changes)
+    assert often.states == once.states
+
+
 @settings(max_examples=150, deadline=None)
 @given(streams(backwards=False), st.data())
 def test_a_restart_goes_on_where_the_store_stands(messages: list[list[Report]], data: st.DataObject) -> None:

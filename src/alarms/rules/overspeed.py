@@ -81,7 +81,7 @@ class OverspeedRule:
         if run is None:
             if not is_over:
                 return
-            run = _Run(fix, fix, round(limit_kmh, 1), 0.0)
+            run = _Run(fix, fix, round(limit_kmh, 2), 0.0)
             self._runs[lane] = run
             self._is_running[lane] = True
         self.dirty.add(lane)
