@@ -27,7 +27,7 @@ class ConsoleFiles(StaticFiles):
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:
-            if error.status_code != 404 or not _is_page(path):
+            if error.status_code != 404 or not _is_page(Path(path)):
                 raise
             response = await super().get_response("index.html", scope)
             path = "index.html"
@@ -38,9 +38,9 @@ class ConsoleFiles(StaticFiles):
         return response
 
 
-def _is_page(path: str) -> bool:
-    """A page of the console has no file extension; a missing picture is just missing."""
-    return "." not in path.rsplit("/", 1)[-1] and not path.startswith(("api/", "api", "assets/"))
+def _is_page(path: Path) -> bool:
+    """A page of the console has no file extension; a missing picture, and what the API has not, is just missing."""
+    return not path.suffix and path.parts[:1] not in (("api",), ("assets",))
 
 
 def install(app: FastAPI, folder: Path) -> None:

@@ -24,18 +24,18 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self._requests = Counter(
-            "roadwarden_http_requests", "Answered requests", ["method", "route", "status"], registry=self.registry
+            "roadwarden_http_requests", "Answered requests", ["method", "operation", "status"], registry=self.registry
         )
         self._seconds = Histogram(
-            "roadwarden_http_request_seconds", "Time to answer", ["method", "route"], registry=self.registry,
+            "roadwarden_http_request_seconds", "Time to answer", ["method", "operation"], registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
         )  # fmt: skip
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """``route`` is the route's template, so that the labels stay few."""
+    def observe(self, method: str, operation: str, status: int, seconds: float) -> None:
+        """``operation`` is a name from a small set, so that the labels stay few."""
         method = method if method in METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        self._requests.labels(method, operation, str(status)).inc()
+        self._seconds.labels(method, operation).observe(seconds)
 
     def render(self, parts: Mapping[str, Mapping[str, Any]]) -> bytes:
         """The registry and the given parts (``gateway``, ``pipeline``, ...) as Prometheus text."""

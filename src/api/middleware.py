@@ -108,10 +108,6 @@ class OriginCheck:
         await self.app(scope, receive, send)
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class BodyLimit:
     """Refuse bodies that are too large, by their announced length or, without one, when they turn out to be."""
 
@@ -125,36 +121,26 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self.limits.get(scope["path"], self.limit)
-        problem = problem_response(ProblemError(413, "too-large", f"The body is larger than {limit} bytes."))
+        too_large = ProblemError(413, "too-large", f"The body is larger than {limit} bytes.")
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdigit() or int(announced) > limit:
-            await problem(scope, receive, send)
+            await problem_response(too_large)(scope, receive, send)
             return
         received = 0
-        started = False
 
         async def receive_limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise _TooLarge
+                raise too_large  # out of the route that reads the body, and so into an answer
             return message
 
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive_limited, send_noting)
-        except _TooLarge:
-            if not started:
-                await problem(scope, receive, send)
+        await self.app(scope, receive_limited, send)
 
 
 class Counting:
-    """Count answers and time them, by route."""
+    """Count answers and time them, by operation (the route's function: their names are few)."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> None:
         self.app = app
@@ -177,5 +163,5 @@ class Counting:
         try:
             await self.app(scope, receive, send_noting)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self.metrics.observe(scope["method"], route, status, self.clock() - begin)
+            operation = getattr(scope.get("endpoint"), "__name__", "other")
+            self.metrics.observe(scope["method"], operation, status, self.clock() - begin)

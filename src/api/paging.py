@@ -57,8 +57,8 @@ def decode_cursor(text: str | None, *types: type) -> Any:
 
 
 def _part(part: Any, kind: type) -> int | datetime | UUID:
-    if kind is UUID and isinstance(part, str):
-        return UUID(part)
+    if kind is UUID:
+        return UUID(part if isinstance(part, str) else "")
     if type(part) is not int or not -_INT64 <= part < _INT64:
         raise ValueError("not a number of ours")
     return EPOCH + part * _MICROSECOND if kind is datetime else part

@@ -42,7 +42,7 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-class ProblemError(Exception):
+class ProblemError(HTTPException):
     """Raised anywhere below a route: becomes the answer.
 
     Args:
@@ -64,12 +64,9 @@ class ProblemError(Exception):
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.status = status
+        super().__init__(status, detail, headers)
         self.kind = kind
-        self.detail = detail
         self.errors = errors
-        self.headers = headers
         self.extra = extra
 
 
@@ -90,15 +87,15 @@ def invalid(field: str, message: str) -> ProblemError:
 def problem_response(error: ProblemError) -> Response:
     document: dict[str, Any] = {
         "type": TYPE_PREFIX + error.kind,
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
         "detail": error.detail,
     }
     if error.errors is not None:
         document["errors"] = list(error.errors)
     document.update(error.extra or {})
     body = orjson.dumps(document, default=str)
-    return Response(body, error.status, dict(error.headers or {}), MEDIA_TYPE)
+    return Response(body, error.status_code, dict(error.headers or {}), MEDIA_TYPE)
 
 
 def _validation_problem(error: RequestValidationError) -> ProblemError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -22,8 +24,8 @@ def services(postgresql_database: store.Database) -> Services:
 
 
 @pytest.fixture
-def api(services: Services, seed: Seed) -> Api:
-    return Api(create_app(services), seed)
+def api(services: Services, seed: Seed, tmp_path: Path) -> Api:
+    return Api(create_app(services, console=tmp_path), seed)
 
 
 @pytest.fixture

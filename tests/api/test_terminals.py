@@ -27,7 +27,8 @@ async def test_create_and_list(operator: httpx.AsyncClient, seed: Seed) -> None:
     await seed.terminal("64120000002", standing="pending", online=True)
     for params, phones in (
         ({}, ["13900000001", "64120000002"]), ({"standing": "pending"}, ["64120000002"]),
-        ({"vehicle_id": vehicle_id}, ["13900000001"]), ({"q": "0412"}, ["64120000002"]), ({"q": "00139"}, ["13900000001"]),
+        ({"vehicle_id": vehicle_id}, ["13900000001"]), ({"q": "0412"}, ["64120000002"]),
+        ({"q": "00139"}, ["13900000001"]),
     ):  # fmt: skip
         items = (await operator.get(PATH, params=params)).json()["items"]
         assert [item["phone"] for item in items] == phones, params

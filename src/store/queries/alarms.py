@@ -99,9 +99,9 @@ async def steps(connection: AsyncConnection[Any], alarm_id: UUID) -> list[dict[s
 
 async def lock(connection: AsyncConnection[Any], alarm_id: UUID) -> dict[str, Any] | None:
     """The alarm, locked until the transaction ends: whoever asks meanwhile waits and sees what became of it."""
-    cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_SELECT + " WHERE a.id = %s FOR UPDATE OF a", (alarm_id,))
-    return await cursor.fetchone()
+    # In two statements: one that waited for the lock would show who else was here as it was before the wait.
+    await connection.execute("SELECT FROM alarms WHERE id = %s FOR UPDATE", (alarm_id,))
+    return await get(connection, alarm_id)
 
 
 async def take_step(

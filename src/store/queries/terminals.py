@@ -47,9 +47,12 @@ async def lock(
     connection: AsyncConnection[Any], *, terminal_id: int | None = None, phone: str | None = None
 ) -> dict[str, Any] | None:
     """A terminal by id or phone, with its vehicle's plate; its row is locked until the transaction ends."""
-    cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_SELECT + " WHERE t.id = %s OR t.phone = %s FOR UPDATE OF t", (terminal_id, phone))
-    return await cursor.fetchone()
+    # In two statements: one that waited for the lock would show the vehicle as it was before the wait.
+    cursor = await connection.execute(
+        "SELECT id FROM terminals WHERE id = %s OR phone = %s FOR UPDATE", (terminal_id, phone)
+    )
+    row = await cursor.fetchone()
+    return await get(connection, row[0]) if row else None
 
 
 async def insert(connection: AsyncConnection[Any], *, phone: str, standing: str = "approved") -> int | None:
