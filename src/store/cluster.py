@@ -21,11 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from store.errors import EmbeddedPostgresError
+from store.launch import CAP_DAC_READ_SEARCH
 
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432  # only part of the socket's name
@@ -74,11 +75,10 @@ def choose_account(folder: Path, name: str) -> Account | None:
     """
     if os.geteuid() != 0:
         return None
+    data = folder / "data"
+    owner = data.stat().st_uid if data.exists() else 0
     try:
-        owner = (folder / "data").stat().st_uid
         entry = pwd.getpwuid(owner) if owner != 0 else pwd.getpwnam(name)
-    except FileNotFoundError:
-        entry = pwd.getpwnam(name)
     except KeyError as error:
         raise EmbeddedPostgresError(f"no account to run PostgreSQL as: {error}") from error
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
@@ -87,7 +87,7 @@ def choose_account(folder: Path, name: str) -> Account | None:
 def impassable_folder(path: Path, account: Account) -> Path | None:
     """The first folder on the way to ``path`` that the account may not pass; None when it gets there.
 
-    We do not change the mode of folders that are not ours. ``store.launch`` has a way through for root's server.
+    We do not change the mode of folders that are not ours.
     """
     for parent in reversed(path.resolve().parents):
         try:
@@ -103,6 +103,39 @@ def impassable_folder(path: Path, account: Account) -> Path | None:
         if not passable:
             return parent
     return None
+
+
+def with_passage(account: Account, data: Path, program: Path) -> Account:
+    """The account, able to get to the cluster and to the program: root's own folders are often closed to others.
+
+    Where the *cluster* lies behind a closed folder, the server keeps the right to pass folders of others
+    (``launch.keep_passage``). It could then read any file of the host, if somebody became its superuser; but whoever
+    could try that, another process of the same account, is kept from socket and data by that same closed folder. Where
+    only the program is closed off, nothing would keep them away, and the right is not given.
+
+    Raises:  EmbeddedPostgresError: it cannot get there, naming the folder in its way.
+    """
+    closed = impassable_folder(data, account)
+    if closed is not None and _may_grant_passage():
+        return replace(account, passes=True)
+    target = data
+    if closed is None:
+        closed, target = impassable_folder(program, account), program
+    if closed is None:
+        return account
+    raise EmbeddedPostgresError(
+        f"PostgreSQL cannot run as root and runs as {account.name!r}, who may not pass {closed} "
+        f"(mode {stat.S_IMODE(closed.stat().st_mode):04o}) on the way to {target}: "
+        f"allow it (chmod o+x {closed}), or choose a folder elsewhere"
+    )
+
+
+def _may_grant_passage() -> bool:
+    """True when we have the right ourselves: root in a container often has not."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapPrm:"):
+            return bool(int(line.split()[1], 16) >> CAP_DAC_READ_SEARCH & 1)
+    return False
 
 
 def make_private(folder: Path, account: Account | None) -> None:
@@ -125,20 +158,32 @@ def make_private(folder: Path, account: Account | None) -> None:
 def socket_folder(folder: Path, wanted: Path | None, account: Account | None) -> Path:
     """A private folder for the socket whose path is short enough; made when missing.
 
-    ``wanted``, else ``<folder>/run``, else a folder under the system's temporary folder, named after ``folder``. There
-    anybody could have taken the name before us: what is not a private folder of the account is not used.
+    ``wanted``, else ``<folder>/run``, else one under the system's temporary folder.
     """
-
-    def fits(candidate: Path) -> bool:
-        return len(os.fsencode(candidate / f".s.PGSQL.{PORT}")) < LONGEST_SOCKET_PATH
-
     for candidate in (wanted, folder / "run"):
-        if candidate is not None and fits(candidate):
+        if candidate is not None and _fits(candidate):
             make_private(candidate, account)
             return candidate
     if wanted is not None:
         raise EmbeddedPostgresError(f"the runtime folder's path is too long for a socket: {wanted}")
-    uid = account.uid if account is not None else os.geteuid()
+    if account is None or account.passes:
+        # Root's own folder around it: what keeps others of the account from the data keeps them from the socket too.
+        candidate = _temporary_folder(folder, os.geteuid()) / "run"
+    else:
+        candidate = _temporary_folder(folder, account.uid)
+    if not _fits(candidate):
+        raise EmbeddedPostgresError(f"no path short enough for a socket (TMPDIR is {tempfile.gettempdir()})")
+    make_private(candidate, account)
+    return candidate
+
+
+def _fits(candidate: Path) -> bool:
+    return len(os.fsencode(candidate / f".s.PGSQL.{PORT}")) < LONGEST_SOCKET_PATH
+
+
+def _temporary_folder(folder: Path, uid: int) -> Path:
+    """A private folder named after ``folder``. Anybody could have taken the name before us: what is not a folder of
+    mode 0700 that belongs to ``uid`` is not used, and another is made."""
     name = hashlib.blake2b(os.fsencode(folder), digest_size=6).hexdigest()
     candidate = Path(tempfile.gettempdir()) / f"roadwarden-{uid}-{name}"
     try:
@@ -146,10 +191,7 @@ def socket_folder(folder: Path, wanted: Path | None, account: Account | None) ->
     except FileExistsError:
         found = candidate.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) != 0o700:
-            candidate = Path(tempfile.mkdtemp(prefix=f"roadwarden-{uid}-"))
-    if not fits(candidate):
-        raise EmbeddedPostgresError(f"no path short enough for a socket (TMPDIR is {tempfile.gettempdir()})")
-    make_private(candidate, account)
+            return Path(tempfile.mkdtemp(prefix=f"roadwarden-{uid}-"))
     return candidate
 
 

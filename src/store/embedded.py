@@ -23,7 +23,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -121,7 +120,7 @@ class EmbeddedPostgres:
         self._bin_dir = self._wanted_bin_dir or cluster.wheel_bin_dir()
         self._account = cluster.choose_account(self.data_dir, self._account_name)
         if self._account is not None:
-            self._account = self._with_passage(self._account, data, self._bin_dir / "postgres")
+            self._account = cluster.with_passage(self._account, data, self._bin_dir / "postgres")
         cluster.make_private(self.data_dir, self._account)
         cluster.make_private(self.log_path.parent, self._account)
         self._take_lock()
@@ -144,16 +143,6 @@ class EmbeddedPostgres:
             raise
         logger.info("PostgreSQL %d runs in %s (pid %d)", major, self.data_dir, self._keeper.process.pid)
         return self.dsn
-
-    @staticmethod
-    def _with_passage(account: cluster.Account, *paths: Path) -> cluster.Account:
-        """The account, let through folders that are closed to it when there are any on the way to these paths."""
-        for path in paths:
-            folder = cluster.impassable_folder(path, account)
-            if folder is not None:
-                logger.info("%s is closed to %r: PostgreSQL gets the right to pass it", folder, account.name)
-                return replace(account, passes=True)
-        return account
 
     def stop(self, timeout_s: float = 60.0) -> None:
         """Stop the server: a fast shutdown (clients are cut, all is written), then harder when it does not end."""
