@@ -108,7 +108,7 @@ class Ledger:
         """
         if self.forgotten:
             raise ValueError(f"{self.forgotten} answered fixes are no longer in this account (capacity)")
-        times = Counter(stored)
+        times = Counter(iter(stored))
         answered = {key for key, entry in self.entries.items() if entry.answered_at is not None}
         return Verdict(
             sent=len(self.entries),

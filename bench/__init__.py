@@ -1,0 +1,1 @@
+"""Benchmarks that others can run. See README.md in this folder."""

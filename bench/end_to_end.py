@@ -1,0 +1,220 @@
+"""Stored reports per second, socket to database, beside the floors of the same machine in the same minute.
+
+    python -m bench.end_to_end [--links 500] [--seconds 10] [--window 1 | --rate 5000] [--json result.json]
+
+See README.md in this folder for what is measured and how to read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from bench import account, generator, processes, server
+from simulators.ledger import Verdict
+
+STORED_S: Final = 120.0  # the longest wait until the last answered report is in the database
+COPY_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EndToEnd:
+    """The whole road, socket to database."""
+
+    load: generator.Result
+    stored: int
+    stored_seconds: float  # from the first report until the last was in the database
+    stored_per_s: float
+    cpu_us_per_report: dict[str, float]  # by process
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFloor:
+    """The same rows into a table of the same shape, by nothing but COPY."""
+
+    rows: int
+    rows_per_s: float
+    cpu_us_per_row: float  # of the database; 0 when it runs elsewhere
+
+
+def _generate(host: str, port: int, options: argparse.Namespace, path: Path | None) -> generator.Result:
+    """The generator in a process of its own."""
+    command = [sys.executable, "-m", "bench.generator", "--host", host, "--port", str(port)]
+    command += ["--links", str(options.links), "--seconds", str(options.seconds), "--window", str(options.window)]
+    command += ["--rate", str(options.rate)] if options.rate else []
+    command += ["--account", str(path)] if path else ["--echo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip())
+    return generator.Result(**json.loads(done.stdout))
+
+
+def echo_floor(options: argparse.Namespace) -> tuple[generator.Result, float]:
+    """The generator against a bare echo server; and that server's CPU per report, in microseconds."""
+    with subprocess.Popen([sys.executable, "-m", "bench.echo"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            port = int(process.stdout.readline().split()[1])
+            before = processes.own_cpu_s(process.pid)
+            result = _generate("127.0.0.1", port, options, None)
+            cpu = processes.own_cpu_s(process.pid) - before
+        finally:
+            process.terminate()
+    return result, round(cpu / max(result.answered, 1) * 1e6, 2)
+
+
+def _cpu(running: server.Server, connection: psycopg.Connection) -> dict[str, float]:
+    """CPU seconds so far, by part; the database without this benchmark's own connection, 0 when it runs elsewhere."""
+    main = server.postmaster(connection)
+    return {
+        "gateway": processes.own_cpu_s(running.role_pid("gateway")),
+        "core": processes.own_cpu_s(running.role_pid("core")),
+        "postgres": processes.cpu_s(main) - processes.own_cpu_s(connection.info.backend_pid) if main else 0.0,
+    }
+
+
+def end_to_end(
+    running: server.Server, connection: psycopg.Connection, options: argparse.Namespace, path: Path
+) -> EndToEnd:
+    before = _cpu(running, connection)
+    load = _generate(running.host, running.jt808_port, options, path)
+    stored = _wait_stored(connection, load)
+    took = time.time() - load.began_at
+    after = _cpu(running, connection)
+    cpu = {name: round((after[name] - before[name]) / max(stored, 1) * 1e6, 2) for name in after}
+    return EndToEnd(
+        load=load,
+        stored=stored,
+        stored_seconds=round(took, 3),
+        stored_per_s=round(stored / took, 1),
+        cpu_us_per_report=cpu | {"generator": load.cpu_us_per_report},
+    )
+
+
+def _wait_stored(connection: psycopg.Connection, load: generator.Result) -> int:
+    """Wait until every answered report is in the database, or nothing moves any more; how many are."""
+    until = time.monotonic() + STORED_S
+    while True:
+        row = connection.execute("SELECT count(*) FROM positions").fetchone()
+        assert row is not None
+        if row[0] >= load.answered or time.monotonic() > until:
+            return int(row[0])
+        time.sleep(0.1)
+
+
+def copy_floor(connection: psycopg.Connection) -> CopyFloor:
+    """Copy the stored rows out, then into an empty table with the same columns and indexes; only that is timed."""
+    with tempfile.TemporaryFile() as spool:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy("COPY (SELECT * FROM positions) TO STDOUT (FORMAT binary)") as out,
+        ):
+            for block in out:
+                spool.write(block)
+        connection.execute("CREATE TABLE bench_copy (LIKE positions INCLUDING INDEXES)")
+        try:
+            main = server.postmaster(connection)
+            before = processes.cpu_s(main) if main else 0.0
+            spool.seek(0)
+            began = time.perf_counter()
+            with connection.cursor() as cursor:
+                with cursor.copy("COPY bench_copy FROM STDIN (FORMAT binary)") as into:
+                    while block := spool.read(COPY_BLOCK):
+                        into.write(block)
+                rows = cursor.rowcount
+            took = time.perf_counter() - began
+            cpu = (processes.cpu_s(main) if main else 0.0) - before
+        finally:
+            connection.execute("DROP TABLE bench_copy")
+    return CopyFloor(rows, round(rows / took, 1), round(cpu / max(rows, 1) * 1e6, 2))
+
+
+def report(
+    whole: EndToEnd, echo: generator.Result, echo_us: float, copy: CopyFloor, verdict: Verdict
+) -> dict[str, Any]:
+    """Ratios first: they survive a change of machine, the numbers do not."""
+    cpu = whole.cpu_us_per_report
+    server_us = cpu["gateway"] + cpu["core"] + cpu["postgres"]
+    return {
+        "ratios": {
+            "stored_per_s / echo answers_per_s": round(whole.stored_per_s / echo.answers_per_s, 3),
+            "stored_per_s / COPY rows_per_s": round(whole.stored_per_s / copy.rows_per_s, 3),
+            "gateway CPU / echo CPU": round(cpu["gateway"] / echo_us, 2) if echo_us else None,
+            "postgres CPU / COPY CPU": round(cpu["postgres"] / copy.cpu_us_per_row, 2) if copy.cpu_us_per_row else None,
+            "server CPU / (echo CPU + COPY CPU)": round(server_us / (echo_us + copy.cpu_us_per_row), 2),
+        },
+        "account": {
+            "sent": verdict.sent,
+            "answered": verdict.answered,
+            "stored": verdict.stored,
+            "answered and lost": len(verdict.lost_answered),
+            "stored twice": len(verdict.twice),
+            "stored and never sent": len(verdict.unknown),
+        },
+        "end to end": asdict(whole),
+        "floors": {"echo": asdict(echo) | {"server_cpu_us_per_report": echo_us}, "copy": asdict(copy)},
+    }
+
+
+def show(result: dict[str, Any]) -> str:
+    """The report as a table for people."""
+    whole, load = result["end to end"], result["end to end"]["load"]
+    echo, copy = result["floors"]["echo"], result["floors"]["copy"]
+    lines = [f"  {name:<40} {value if value is not None else '-'}" for name, value in result["ratios"].items()]
+    lines += ["", f"  {'':<22}{'reports/s':>12}{'p50 ms':>10}{'p99 ms':>10}"]
+    lines += [f"  {'stored, end to end':<22}{whole['stored_per_s']:>12,.0f}"]
+    for name, row in (("answered", load), ("floor: echo", echo)):
+        lines += [f"  {name:<22}{row['answers_per_s']:>12,.0f}{row['p50_ms']:>10.2f}{row['p99_ms']:>10.2f}"]
+    lines += [f"  {'floor: COPY':<22}{copy['rows_per_s']:>12,.0f}", ""]
+    lines += ["  CPU, microseconds per report"]
+    lines += [f"  {name:<22}{value:>12.1f}" for name, value in whole["cpu_us_per_report"].items()]
+    lines += [f"  {'floor: echo':<22}{echo['server_cpu_us_per_report']:>12.1f}"]
+    lines += [f"  {'floor: COPY':<22}{copy['cpu_us_per_row']:>12.1f}", ""]
+    lines += ["  account: " + ", ".join(f"{name} {value:,}" for name, value in result["account"].items())]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    parser = argparse.ArgumentParser(prog="bench.end_to_end", description=__doc__.split("\n\n")[0] if __doc__ else None)
+    parser.add_argument("--links", type=int, default=500, help="terminals, one TCP link each")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of load")
+    parser.add_argument("--window", type=int, default=1, help="reports on their way per link")
+    parser.add_argument("--rate", type=float, help="reports a second in all, instead of as fast as answered")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    options = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="roadwarden-bench-") as folder:
+            path = Path(folder) / "account"
+            Path(folder).chmod(0o755)  # run by root, the embedded database has a user of its own
+            print("floor: a bare echo server ...", flush=True)
+            echo, echo_us = echo_floor(options)
+            print("starting the server ...", flush=True)
+            with server.running(Path(folder)) as running, psycopg.connect(running.dsn, autocommit=True) as connection:
+                print(f"{options.links} links, {options.seconds:g} s of load ...", flush=True)
+                whole = end_to_end(running, connection, options, path)
+                print("holding the generator's account against the database ...", flush=True)
+                verdict = account.compare(path, connection)
+                print("floor: COPY of the same rows ...", flush=True)
+                copy = copy_floor(connection)
+    except (RuntimeError, psycopg.Error, OSError) as error:
+        sys.exit(f"bench.end_to_end: {error}")
+    result = report(whole, echo, echo_us, copy, verdict)
+    print(f"\n{show(result)}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    if not verdict.is_right:
+        sys.exit(f"bench.end_to_end: the promises are broken: {verdict}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
