@@ -355,6 +355,7 @@ class Superior:
                 await asyncio.sleep(self._sub_link_pause_s)
             else:
                 self.counts["sub links given up"] += 1
+                self._changed.set()
                 return
             if not main.closed.done():
                 await asyncio.sleep(self._sub_link_pause_s)

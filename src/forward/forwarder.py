@@ -15,13 +15,19 @@ from forward.config import ForwarderConfig
 from forward.facts import Facts
 from forward.links import Connection
 from forward.platform import PlatformLink
-from jt809 import Cipher, LinkSettings, SubLink
+from jt809 import Cipher, LinkSettings, SubLink, UsageError
 from jt809.events import Event, LoginAsked
 from jt809.messages import DownConnectRequest
 from store import Database
 from store.queries import forwarding
+from store.queries.forwarding import Platform
 
 log = logging.getLogger("roadwarden.forward")
+
+DOWN: Final[dict[str, Any]] = {
+    "main": "down", "sub": "down", "since": None, "sent_live": 0, "sent_history": 0, "backlog": 0, "cursor": None,
+}  # fmt: skip
+"""Status of a platform whose link cannot even begin."""
 
 LOG_ROWS: Final = 1024  # of the link log that wait for the database
 
@@ -36,6 +42,7 @@ class Forwarder:
         self._config = config or ForwarderConfig()
         self._facts = Facts(database, self._config.facts_every_s)
         self._platforms: dict[int, tuple[PlatformLink, asyncio.Task[None]]] = {}
+        self._misconfigured: list[tuple[Platform, str]] = []  # and what is wrong
         self._unknown: set[Connection] = set()  # sub links that have not logged in yet
         self._owners: dict[Connection, PlatformLink] = {}  # of those that have
         self._server: asyncio.Server | None = None
@@ -75,7 +82,10 @@ class Forwarder:
 
     def status(self) -> list[dict[str, Any]]:
         """How each enabled platform stands; see ``PlatformLink.status``."""
-        return [link.status() for link, _ in self._platforms.values()]
+        return [link.status() for link, _ in self._platforms.values()] + [
+            DOWN | {"id": platform.id, "name": platform.name, "detail": f"配置有误 (configuration): {reason}"}
+            for platform, reason in self._misconfigured
+        ]
 
     async def run(self) -> None:
         """Keep the links of all enabled platforms; until cancelled."""
@@ -102,11 +112,11 @@ class Forwarder:
                         event = await asyncio.wait_for(subscription.next(), rest_s)
                     except TimeoutError:
                         break
-                    if not isinstance(event, FleetChanged):
-                        continue
-                    if event.what in ("vehicles", "terminals"):
+                    is_lost = subscription.take_lost() > 0  # then anything may have changed
+                    what = event.what if isinstance(event, FleetChanged) else ""
+                    if is_lost or what in ("vehicles", "terminals"):
                         self._facts.changed()
-                    elif event.what == "platforms":
+                    if is_lost or what == "platforms":
                         break
 
     async def _reload(self) -> bool:
@@ -118,12 +128,20 @@ class Forwarder:
             return False
         changed = [id for id, (link, _) in self._platforms.items() if wanted.get(id) != link.platform]
         await _end([self._platforms.pop(id)[1] for id in changed])
+        known = {platform for platform, _ in self._misconfigured}
+        self._misconfigured.clear()
         for id, platform in wanted.items():
             if id not in self._platforms:
-                link = PlatformLink(
-                    platform, self.port, self._database, self._bus, self._facts, self._config, self._log_link
-                )
-                self._platforms[id] = link, asyncio.create_task(self._keep(link), name=f"platform {platform.name}")
+                try:
+                    link = PlatformLink(
+                        platform, self.port, self._database, self._bus, self._facts, self._config, self._log_link
+                    )
+                except UsageError as error:
+                    self._misconfigured.append((platform, str(error)))
+                    if platform not in known:
+                        log.error("%s cannot be connected to: %s", platform.name, error)
+                else:
+                    self._platforms[id] = link, asyncio.create_task(self._keep(link), name=f"platform {platform.name}")
         return True
 
     async def _keep(self, link: PlatformLink) -> None:

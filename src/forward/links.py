@@ -68,8 +68,12 @@ class Connection(asyncio.Protocol):
         return token
 
     async def drain(self) -> None:
-        """Write out what was queued; wait while the peer does not read. Raises: ConnectionError: it is closed."""
+        """Write out what was queued; wait while the peer does not read. Raises: ConnectionError: it is closed.
+
+        Always lets others run in between: whoever sends a lot asks often.
+        """
         self.flush()
+        await asyncio.sleep(0)
         await self._writable.wait()
         self._must_be_open()
 

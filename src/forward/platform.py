@@ -42,7 +42,10 @@ LogLink = Callable[[int, str, str, str], None]
 
 
 class PlatformLink:
-    """``run()`` in a task until cancelled; ``take_sub_link`` when the platform connected back."""
+    """``run()`` in a task until cancelled; ``take_sub_link`` when the platform connected back.
+
+    Raises: jt809.UsageError: the platform's configuration does not fit the protocol's fields; the message says which.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,6 @@ class PlatformLink:
         log_link: LogLink,
     ) -> None:
         self.platform = platform
-        self.sender = Sender(platform, database, bus, facts, config)
         self.serial = SerialCounter()
         self.settings = LinkSettings(
             access_code=platform.access_code,
@@ -70,6 +72,7 @@ class PlatformLink:
             platform.user_id, platform.password, platform.sub_link_host, platform.sub_link_port or sub_link_port
         )
         self.link = MainLink(self.settings, credentials, config.backoff, self.serial)
+        self.sender = Sender(platform, database, bus, facts, config)  # last: it subscribes to the bus
         self.unhandled: Counter[str] = Counter()  # business messages of the superior that nothing of ours reads yet
         self.bad_frames: Counter[str] = Counter()
         self.logins = 0
@@ -222,8 +225,7 @@ class PlatformLink:
         name = self.platform.name
         match event:
             case TestAnswered(token):
-                if connection is self._outlet():
-                    self.sender.test_answered(token)
+                self.sender.test_answered(connection, token)
             case MessageReceived():
                 self._on_message(event)
             case BadFrameReceived(reason, raw):

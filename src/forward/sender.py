@@ -81,20 +81,19 @@ class Sender:
         self._outlet_changed = asyncio.Event()
         self._history_wake = asyncio.Event()
         self._save_wake = asyncio.Event()
-        self._progress: Progress | None = None
+        self._session_on: tuple[Outlet, Progress] | None = None
         self._registered: dict[int, tuple[VehicleFacts, int, TerminalFacts | None]] = {}
 
     def use(self, outlet: Outlet | None) -> None:
         """Send over this link from now on; what was not confirmed on the one before is sent again."""
         if outlet is not self._outlet:
             self._outlet = outlet
-            self._progress = None
             self._outlet_changed.set()
 
-    def test_answered(self, token: int) -> None:
-        """The outlet in use had its link test answered."""
-        if self._progress is not None and self._progress.answered(token):
-            self.cursor = self._progress.confirmed
+    def test_answered(self, outlet: Outlet, token: int) -> None:
+        """A link had a link test answered; what was sent before the test over this link was received."""
+        if self._session_on is not None and self._session_on[0] is outlet and self._session_on[1].answered(token):
+            self.cursor = self._session_on[1].confirmed
             self._save_wake.set()
 
     @property
@@ -146,7 +145,8 @@ class Sender:
         """All that is done while one link is up."""
         assert self.cursor is not None
         stored = await self._patiently(forwarding.stored_offset)
-        progress = self._progress = Progress(self.cursor, stored)
+        progress = Progress(self.cursor, stored)
+        self._session_on = outlet, progress
         self.backlog = 0
         self._registered = {}
         self._history_wake.set()

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from jt809.cipher import Cipher
 from jt809.errors import UsageError
 from jt809.events import Event, LoginAccepted, LoginAsked, LoginRefused, OutOfPlace
-from jt809.header import Edition, Header
+from jt809.header import Edition, Header, build_frame
 from jt809.link import KeySource, Link, LinkSettings, SerialCounter, State, Table, Trigger, random_key
 from jt809.messages import (
     ConnectRequest,
@@ -25,6 +25,7 @@ from jt809.messages import (
     DownConnectRequest,
     DownConnectResponse,
     Message,
+    encode_body,
 )
 
 CONFIGURATION_ERRORS: Final = (1, 2, 3, 4)
@@ -62,6 +63,8 @@ class MainLink(Link):
 
     Besides the calls of every link the shell calls ``start`` once, opens a TCP connection whenever the state is
     CONNECTING, then calls ``connected`` (or ``connection_lost``), and ``stop`` to end it for good.
+
+    Raises: UsageError: settings or credentials do not fit the fields of the login.
     """
 
     INITIAL: ClassVar[State] = State.IDLE
@@ -103,6 +106,8 @@ class MainLink(Link):
         self._chance = chance
         self._failures = 0
         self._up_since = 0.0
+        header = Header(0x1001, 0, settings.access_code, settings.version, time_s=0)
+        build_frame(header, self._login_body(), settings.edition)  # better now than when the connection is open
 
     def start(self, now: float) -> None:
         """Want the link. The shell then connects."""
@@ -113,11 +118,7 @@ class MainLink(Link):
         self._step(Trigger.CONNECTED)
         self._begin_connection(now)
         self._deadline = now + self.settings.login_timeout_s
-        c, s = self.credentials, self.settings
-        login: Message = ConnectRequest(c.user_id, c.password, c.down_link_ip, c.down_link_port)
-        if s.edition is Edition.V2019:
-            login = ConnectRequest2019(c.user_id, c.password, s.access_code, c.down_link_ip, c.down_link_port)
-        self.send_message(login, now)
+        self.send(0x1001, self._login_body(), now)
 
     def stop(self, now: float, logout_timeout_s: float = 3.0) -> None:
         """Do not want the link any more: log out when logged in, else close at once."""
@@ -132,6 +133,13 @@ class MainLink(Link):
 
     def _is_client(self) -> bool:
         return True
+
+    def _login_body(self) -> bytes:
+        c, s = self.credentials, self.settings
+        login: Message = ConnectRequest(c.user_id, c.password, c.down_link_ip, c.down_link_port)
+        if s.edition is Edition.V2019:
+            login = ConnectRequest2019(c.user_id, c.password, s.access_code, c.down_link_ip, c.down_link_port)
+        return encode_body(login, s.edition)[1]
 
     def _login(self, header: Header, message: Message, now: float, events: list[Event]) -> bool:
         if header.message_id == 0x1004 and self.state is State.LOGGING_OUT:

@@ -279,6 +279,24 @@ async def test_refused(postgresql_database: Database, columns: dict[str, object]
         await w.arrived()
 
 
+async def test_a_platform_that_cannot_be_right_says_so_and_harms_no_other(postgresql_database: Database) -> None:
+    async with world(postgresql_database) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.add_platform("错平台", password="much too long")
+        await w.add_platform("负平台", encrypt=True, m1=-1)
+        await w.forwarder.start()
+        await eventually(lambda: [s["main"] for s in w.forwarder.status()] == ["up", "down", "down"])
+        details = [s["detail"] for s in w.forwarder.status()]
+        assert "the field has 8" in details[1]
+        assert "m1 is -1" in details[2]
+        await w.store(batch_of([(1, 1)]))
+        await w.arrived()
+        await w.execute("UPDATE platforms SET password = 'passwd02', access_code = 5 WHERE name = '错平台'")
+        w.bus.publish(FleetChanged("platforms"))
+        await eventually(lambda: w.superior.logins == [CODE, 5])
+
+
 async def test_platforms_come_and_go(postgresql_database: Database) -> None:
     async with world(postgresql_database) as w:
         await w.forwarder.start()

@@ -136,7 +136,7 @@ class World:
     async def up(self) -> None:
         """Both links are up and the sender has taken its place (its cursor is in the table)."""
         await eventually(lambda: [s["main"] + s["sub"] for s in self.forwarder.status()] == ["upup"])
-        await eventually(lambda: self.sender._progress is not None)
+        await eventually(lambda: self.sender._session_on is not None)
 
     @property
     def sender(self) -> Any:

@@ -211,6 +211,22 @@ def test_refused(result: int, wait: float) -> None:
     assert low.next_deadline() == 1.0 + wait
 
 
+@pytest.mark.parametrize(
+    ("settings", "who", "complaint"),
+    [
+        (SETTINGS, replace(WHO, password="ninebytes"), "the field has 8"),
+        (SETTINGS, replace(WHO, user_id=-1), "user_id"),
+        (SETTINGS, replace(WHO, down_link_port=70000), "down_link_port"),
+        (replace(SETTINGS, access_code=1 << 32), WHO, "access_code"),
+    ],
+)
+def test_a_login_that_cannot_be_written_is_refused_at_once(
+    settings: LinkSettings, who: Credentials, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        MainLink(settings, who)
+
+
 def test_no_answer_to_the_login() -> None:
     low = main_link()
     low.start(0.0)
