@@ -140,6 +140,10 @@ class Pipeline:
         """Exceptions that rules have cost so far, by rule."""
         return self._engine.failures.items()
 
+    def not_judged(self) -> Iterable[tuple[str, int]]:
+        """Reports kept from the rules, by reason: repeated, older than what was judged."""
+        return self._engine.ignored.items()
+
     def fleet_changed(self, what: str) -> None:
         """Vehicles, terminals, limits or fences changed in the database: read them again before the next group."""
         if what in ("vehicles", "terminals"):

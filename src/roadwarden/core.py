@@ -185,8 +185,9 @@ class Core:
         status = self.pipeline.status
         counts = {f"pipeline_{name}_total": float(count) for name, count in status.counts.items()}
         failures = {f"alarm_rule_failures_total{{rule={name}}}": float(n) for name, n in self.pipeline.rule_failures()}
+        ignored = {f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged()}
         lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
-        return counts | failures | lost | {"pipeline_journal_offset": float(status.offset)}
+        return counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
 
     async def _readiness(self) -> Mapping[str, bool | str]:
         return {

@@ -37,6 +37,14 @@ def _password(file: Path) -> str:
     return password
 
 
+def is_ready(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 class Api:
     """The few calls the demo makes, with the standard library."""
 
@@ -143,6 +151,9 @@ class Demo:
                 return False
             if server.exit_code is not None or time.monotonic() > until:
                 print("roadwarden demo: the server did not come up; its messages stand above", file=sys.stderr)
+                return False
+        while not is_ready(self._addresses["http"]):  # it listens before its database is ready
+            if self._stopping.wait(0.1) or time.monotonic() > until:
                 return False
         return True
 
