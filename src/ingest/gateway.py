@@ -104,6 +104,7 @@ class Gateway:
         self._per_address: dict[str, int] = {}
         self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
         self._lost_facts = False
+        self._is_closed = False
         self._identities = Identities(
             IdentityFile(config.data_dir / "identities.sqlite"), on_changed=self._identity_changed
         )
@@ -137,7 +138,7 @@ class Gateway:
     # ---- begin and end
 
     async def start(self) -> str:
-        """Open everything and listen; returns HOST:PORT.
+        """Open everything and listen; returns HOST:PORT. Close it afterwards, also when this fails.
 
         Raises:  JournalError, sqlite3.Error: the data directory cannot be used. OSError: the port cannot be had.
         """
@@ -161,7 +162,10 @@ class Gateway:
         return peer_text(tcp.getsockname())
 
     async def close(self) -> None:
-        """Take nothing new, answer what is in the journal, log everybody off, close."""
+        """Take nothing new, answer what is in the journal, log everybody off, close. Twice is once."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._server is not None:
             self._server.close()
         if self._udp is not None:

@@ -182,6 +182,7 @@ class Identities:
         self._removed: set[str] = set()
         self._waiting: list[Done] = []
         self._writing = False
+        self._is_open = False
         self._loop: asyncio.AbstractEventLoop
 
     async def open(self) -> None:
@@ -189,6 +190,7 @@ class Identities:
         self._loop = asyncio.get_running_loop()
         for identity in await self._loop.run_in_executor(self._executor, self._file.open):
             self._known[identity.phone] = identity
+        self._is_open = True
 
     def __len__(self) -> int:
         return len(self._known)
@@ -264,7 +266,10 @@ class Identities:
             self._write()
 
     async def close(self) -> None:
-        """Write what waits and close."""
+        """Write what waits and close; nothing when it is not open."""
+        if not self._is_open:
+            return
+        self._is_open = False
         if self._changed or self._removed:
             self._executor.submit(self._file.write, self._changed.values(), self._removed)
         await self._loop.run_in_executor(self._executor, self._file.close)

@@ -73,11 +73,10 @@ class TerminalLink:
 
     def received(self, events: list[Any]) -> None:
         """After every read: do what the events ask for."""
-        if self.handle(events):
+        if self.handle(events) or not events:  # nothing: perhaps a part of a sub-packaged message, with a deadline
             while more := self.connection.receive_held(self.gateway.loop.time()):
                 self.handle(more)
             self.flush()
-        if not events:  # perhaps a part of a sub-packaged message, with a deadline of its own
             self._rearm()
 
     def handle(self, events: list[Any]) -> bool:

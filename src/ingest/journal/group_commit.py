@@ -277,9 +277,11 @@ class GroupCommitWriter:
             self._trim_on()  # behind the group that waits by now
 
     async def close(self) -> None:
-        """Write what waits, if it can be written, and close the file. Wait no longer than you like: cancel it."""
-        if self._tick is not None:
-            self._tick.cancel()
+        """Write what waits, if it can be written, and close the file; nothing when it is not open."""
+        if self._tick is None:
+            return
+        self._tick.cancel()
+        self._tick = None
         try:
             while not self.is_failing and (self._sealed or self._current.headers):
                 await self.flush()

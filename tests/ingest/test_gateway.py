@@ -1,0 +1,604 @@
+"""The gateway over real sockets: login, reports, answers after the disk, and what it does not put up with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet import RefusedRegistration, Registration, SessionChange
+from ingest import login
+from ingest.control import ControlClient, control_path
+from ingest.gateway import GatewayConfig, bind_both, run_gateway
+from ingest.identities import APPROVED, BLOCKED, Identity, hash_auth_code
+from ingest.journal import GatewayStarted, JournalError, Unregistered
+from jt808.header import Edition
+from tests.ingest.terminals import PHONE, Site, Terminal, facts_in, messages_in, register_body, running
+from tests.ingest.waiting import until
+
+REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
+EDITIONS = [(PHONE, Edition.V2011), (PHONE, Edition.V2013), (PHONE, Edition.V2019)]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with running(tmp_path) as site:
+        yield site
+
+
+# ---- the road
+
+
+@pytest.mark.parametrize(("phone", "edition"), EDITIONS)
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_register_authenticate_report(site: Site, phone: str, edition: Edition, transport: str) -> None:
+    terminal = await (site.terminal if transport == "tcp" else site.udp_terminal)(phone, edition)
+    result, code = await terminal.register()
+    assert result == 0
+    imei = "861234567890123" if edition == Edition.V2019 else ""
+    assert await terminal.authenticate(code, imei) == 0
+    assert await terminal.ask(0x0200, REPORT) == 0
+    assert await site.journaled() == [(PHONE, 0x0200, REPORT)]
+    _, registration, session = await site.facts()
+    assert isinstance(registration, Registration)
+    assert (registration.phone, registration.edition, registration.plate) == (PHONE, edition, "辽A12345")
+    assert (registration.terminal_id, registration.plate_color) == ("T000001", 2)
+    assert registration.auth_code_hash == hash_auth_code(code)
+    assert isinstance(session, SessionChange)
+    assert (session.phone, session.online, session.transport) == (PHONE, True, transport)
+    assert (session.edition, session.imei) == (edition, imei)
+    assert session.software_version == ("v1" if imei else "")
+
+
+async def test_the_code_holds_on_the_next_link_and_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as site:
+        terminal = await site.terminal(edition=Edition.V2011)
+        code = await terminal.log_in()
+        terminal.close()
+        terminal = await site.terminal(edition=Edition.V2011)
+        assert await terminal.authenticate(code) == 0
+    async with running(tmp_path) as site:
+        terminal = await site.terminal(edition=Edition.V2011)
+        assert await terminal.authenticate(code) == 0
+        *_, session = await site.facts()
+        assert isinstance(session, SessionChange)
+        assert session.edition == "2011"  # remembered from its registration; the header cannot tell
+
+
+async def test_a_report_is_answered_when_it_is_on_disk_and_not_before(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    gate = hold_journal(site)
+    report = terminal.send(0x0200, REPORT)
+    assert await terminal.ask(0x0002) == 0  # the heartbeat behind it is answered at once
+    assert terminal.waiting == 0
+    assert await site.journaled() == []
+    gate.set()
+    assert await terminal.general() == (report, 0x0200, 0)
+    assert await site.journaled() == [(PHONE, 0x0200, REPORT)]
+
+
+def hold_journal(site: Site) -> threading.Event:
+    """Writes of the journal wait for the event."""
+    gate = threading.Event()
+    file: Any = site.gateway._journal._file
+    write = file.write
+
+    def slow(records: int, parts: Sequence[bytes]) -> int:
+        assert gate.wait(20)
+        return int(write(records, parts))
+
+    file.write = slow
+    return gate
+
+
+async def test_a_registration_is_answered_when_it_is_on_disk_and_not_before(site: Site) -> None:
+    gate = hold_journal(site)
+    terminal = await site.terminal()
+    serial_no = terminal.send(0x0100, register_body())
+    again = terminal.send(0x0100, register_body())  # impatient
+    assert await terminal.ask(0x0002) == 1  # refused, but answered: what came before it was read
+    assert terminal.waiting == 0
+    gate.set()
+    header, body = await terminal.receive()
+    assert (header.message_id, body[:3]) == (0x8100, struct.pack(">HB", serial_no, 0))
+    assert await terminal.ask(0x0002) == 1
+    assert terminal.waiting == 0  # one registration, one answer, one code
+    assert again == serial_no + 1
+    assert len([fact for fact in await site.facts() if isinstance(fact, Registration)]) == 1
+
+
+async def test_a_repeated_registration_gets_the_same_code(site: Site) -> None:
+    terminal = await site.terminal()
+    first = await terminal.register()
+    assert await terminal.register() == first
+    assert (await terminal.register(plate="辽B00001"))[1] != first[1]
+    assert await terminal.authenticate(first[1]) == 1
+
+
+async def test_answers_go_to_the_link_that_asked_in_order(site: Site) -> None:
+    terminals = [await site.terminal(str(13900000000 + number)) for number in range(5)]
+    for terminal in terminals:
+        await terminal.log_in()
+    sent = {terminal: [terminal.send(0x0200, REPORT) for _ in range(20)] for terminal in terminals}
+    for terminal in terminals:
+        assert [await terminal.general() for _ in range(20)] == [(no, 0x0200, 0) for no in sent[terminal]]
+    assert len(await site.journaled()) == 100
+
+
+async def test_other_messages_are_kept_and_answers_are_not_answered(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    terminal.send(0x0001, bytes(5))
+    assert await terminal.ask(0x0900, b"\x41data") == 0
+    assert await terminal.ask(0x0104, b"parameters") == 0
+    assert [message_id for _, message_id, _ in await site.journaled()] == [0x0001, 0x0900, 0x0104]
+
+
+async def test_a_sub_packaged_message_is_one_record(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    first = terminal.serial_no
+    frames = [terminal.frame(0x0704, bytes([number]) * 500, package=(3, number)) for number in (1, 2, 3)]
+    for frame in (frames[2], frames[0], frames[1]):
+        terminal.write(frame)
+    answers = {await terminal.general() for _ in range(3)}
+    assert answers == {(first + number, 0x0704, 0) for number in range(3)}
+    assert await site.journaled() == [(PHONE, 0x0704, b"\1" * 500 + b"\2" * 500 + b"\3" * 500)]
+
+
+async def test_server_time_is_told(site: Site) -> None:
+    terminal = await site.terminal(edition=Edition.V2019)
+    await terminal.log_in()
+    terminal.send(0x0004)
+    header, body = await terminal.receive()
+    assert (header.message_id, len(body)) == (0x8004, 6)
+
+
+# ---- what is not taken
+
+
+async def test_a_report_before_authentication_is_refused_and_not_kept(site: Site) -> None:
+    terminal = await site.terminal()
+    assert await terminal.ask(0x0200, REPORT) == 1
+    await terminal.register()
+    assert await terminal.ask(0x0200, REPORT) == 1
+    assert await site.journaled() == []
+    assert site.counters["messages_refused{reason=unauthenticated}"] == 2
+
+
+async def test_three_wrong_codes_end_the_link(site: Site) -> None:
+    await (await site.terminal()).log_in()
+    terminal = await site.terminal()
+    for _ in range(3):
+        assert await terminal.authenticate("wrong") == 1
+    await terminal.until_closed()
+    assert site.counters["auth_failures{reason=wrong_code}"] == 3
+    assert site.counters["links_ended{reason=auth_failures}"] == 1
+
+
+async def test_an_unknown_terminal_has_to_register(site: Site) -> None:
+    terminal = await site.terminal()
+    assert await terminal.authenticate("anything") == 1
+    assert site.counters["auth_failures{reason=unknown}"] == 1
+    await terminal.log_in()
+
+
+async def test_junk_costs_no_link(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    spoilt = bytearray(terminal.frame(0x0200, REPORT))
+    spoilt[20] ^= 0x55
+    terminal.write(b"GET / HTTP/1.1\r\n\r\n\x7e\x7e\x01\x7e" + bytes(spoilt) + bytes(5000) + b"\x7e")
+    assert await terminal.ask(0x0200, REPORT) == 0
+    bad = {name: count for name, count in site.counters.items() if name.startswith("frames_bad")}
+    assert set(bad) == {"frames_bad{reason=too_short}", "frames_bad{reason=bad_check}", "frames_bad{reason=too_long}"}
+
+
+async def test_a_registration_that_cannot_be_read_is_called_wrong(site: Site) -> None:
+    terminal = await site.terminal()
+    assert await terminal.ask(0x0100, b"short") == 2
+    assert site.counters["registrations_refused{reason=unreadable}"] == 1
+
+
+async def test_another_phone_on_an_authenticated_link_is_refused(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    terminal.phone = "13999999999"
+    assert await terminal.ask(0x0200, REPORT) == 1
+    assert await site.journaled() == []
+
+
+async def test_silence_before_authentication_ends_the_link(tmp_path: Path) -> None:
+    async with running(tmp_path, unauthenticated_s=0.05) as site:
+        terminal = await site.terminal()
+        await terminal.until_closed()
+        assert site.counters["links_ended{reason=unauthenticated_time}"] == 1
+
+
+async def test_silence_after_authentication_ends_the_link_and_the_session(tmp_path: Path) -> None:
+    async with running(tmp_path, idle_s=0.3) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        await terminal.until_closed()
+        *_, end = await site.facts()
+        assert isinstance(end, SessionChange)
+        assert (end.online, end.reason) == (False, "idle")
+        assert len(site.gateway.sessions) == 0
+
+
+async def test_endless_talk_before_authentication_ends_the_link(tmp_path: Path) -> None:
+    async with running(tmp_path, unauthenticated_bytes=1000) as site:
+        terminal = await site.terminal()
+        terminal.write(b"\x7e" + bytes(3000))
+        await terminal.until_closed()
+        assert site.counters["links_ended{reason=unauthenticated_bytes}"] == 1
+
+
+async def test_too_many_links_from_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.gateway.is_loopback", lambda host: False)
+    async with running(tmp_path, max_connections_per_address=2) as site:
+        first, second = await site.terminal("1"), await site.terminal("2")
+        await first.log_in()
+        await second.log_in()
+        third = await site.terminal("3")
+        await third.until_closed()
+        assert site.counters["links_refused{reason=address_full}"] == 1
+        first.close()
+        await until(lambda: len(site.gateway._links) == 1)
+        await (await site.terminal("4")).log_in()
+
+
+async def test_a_terminal_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    async with running(tmp_path, write_high_water_bytes=1000, write_max_bytes=4000, write_stall_s=0.2) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        link: Any = site.gateway.sessions.get(PHONE)
+        link._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        terminal._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        terminal._transport.pause_reading()
+        heartbeats = b"".join(terminal.frame(0x0002) for _ in range(20_000))
+        terminal.write(heartbeats)
+        await until(lambda: link.is_ended)
+        assert site.counters["links_choked"] == 1
+        assert site.counters["links_ended{reason=answers_not_read}"] == 1
+        terminal._transport.abort()
+
+
+# ---- enrolment
+
+
+async def test_approve_refuses_and_lists_the_unknown(tmp_path: Path) -> None:
+    async with running(tmp_path, enrolment="approve") as site:
+        terminal = await site.terminal()
+        assert await terminal.register() == (4, "")
+        assert await terminal.register() == (4, "")
+        _, *refused = await site.facts()
+        (fact,) = refused  # the second one, within the minute, is only answered
+        assert isinstance(fact, RefusedRegistration)
+        assert (fact.phone, fact.terminal_id, fact.plate, fact.reason) == (PHONE, "T000001", "辽A12345", "unknown")
+        assert fact.peer.startswith("127.0.0.1:")
+        assert site.counters["registrations_refused{reason=unknown}"] == 2
+
+
+async def test_approve_takes_in_what_an_administrator_approved(tmp_path: Path) -> None:
+    async with running(tmp_path, enrolment="approve") as site:
+        terminal = await site.terminal()
+        assert await terminal.register() == (4, "")
+        site.gateway._identities.synchronise([Identity(PHONE, APPROVED)], is_all=True)
+        await terminal.log_in()
+        impostor = await site.terminal()
+        assert await impostor.register(terminal_id="T999999") == (3, "")
+        assert await terminal.ask(0x0200, REPORT) == 0
+
+
+async def test_the_blocked_are_sent_away_and_stay_away(site: Site) -> None:
+    terminal = await site.terminal()
+    code = await terminal.log_in()
+    site.gateway._identities.synchronise([Identity(PHONE, BLOCKED)], is_all=False)
+    await terminal.until_closed()
+    again = await site.terminal()
+    assert await again.register() == (4, "")
+    assert await again.authenticate(code) == 1
+    assert site.counters["auth_failures{reason=blocked}"] == 1
+
+
+async def test_a_flood_of_made_up_phones_does_not_fill_the_journal(tmp_path: Path) -> None:
+    gate = login.RefusalGate()
+    assert sum(gate.passes(str(number), 5_000_000) for number in range(1000)) == login.REFUSED_PER_S
+    assert gate.passes("another", 6_000_000)
+    assert not gate.passes("another", 6_000_001)
+    assert gate.passes("another", 6_000_000 + login.REFUSED_AGAIN_AFTER_US)
+
+
+async def test_open_enrolment_has_a_bound(tmp_path: Path) -> None:
+    async with running(tmp_path, max_terminals=1) as site:
+        await (await site.terminal("1")).log_in()
+        assert await (await site.terminal("2")).register() == (4, "")
+        assert site.counters["registrations_refused{reason=too_many_terminals}"] == 1
+
+
+async def test_unregistering_revokes_the_code(site: Site) -> None:
+    terminal = await site.terminal()
+    code = await terminal.log_in()
+    assert await terminal.ask(0x0003) == 0
+    assert await terminal.ask(0x0200, REPORT) == 1
+    assert await terminal.authenticate(code) == 1
+    facts = await site.facts()
+    assert [type(fact) for fact in facts] == [
+        GatewayStarted, Registration, SessionChange, Unregistered, SessionChange,
+    ]  # fmt: skip
+    assert isinstance(facts[-1], SessionChange)
+    assert (facts[-1].online, facts[-1].reason) == (False, "unregistered")
+    await terminal.log_in()
+
+
+# ---- sessions
+
+
+async def test_the_newest_login_wins(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    old, new = await site.terminal(), await site.terminal()
+    code = await old.log_in()
+    assert await new.authenticate(code) == 0
+    await old.until_closed()
+    assert await new.ask(0x0200, REPORT) == 0
+    changes = [fact for fact in await site.facts() if isinstance(fact, SessionChange)]
+    assert [(change.online, change.reason) for change in changes] == [(True, ""), (False, "displaced"), (True, "")]
+    assert "displaces" in caplog.text
+    assert len(site.gateway.sessions) == 1
+
+
+async def test_two_units_with_one_identity_are_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, max_displacements_per_minute=3) as site:
+        code = await (await site.terminal()).log_in()
+        for _ in range(5):
+            assert await (await site.terminal()).authenticate(code) == 0
+        assert site.counters["duplicate_identities"] == 1
+
+
+async def test_authenticating_twice_is_one_session(site: Site) -> None:
+    terminal = await site.terminal()
+    code = await terminal.log_in()
+    assert await terminal.authenticate(code) == 0
+    assert len([fact for fact in await site.facts() if isinstance(fact, SessionChange)]) == 1
+
+
+async def test_a_link_that_ends_ends_the_session(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    terminal.close()
+    await until(lambda: len(site.gateway.sessions) == 0)
+    *_, end = await site.facts()
+    assert isinstance(end, SessionChange)
+    assert (end.online, end.reason) == (False, "closed_by_terminal")
+
+
+async def test_registering_again_ends_the_session_not_the_link(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    _, code = await terminal.register(plate="辽B00001")
+    assert await terminal.ask(0x0200, REPORT) == 1
+    assert await terminal.authenticate(code) == 0
+    changes = [fact for fact in await site.facts() if isinstance(fact, SessionChange)]
+    assert [(change.online, change.reason) for change in changes] == [
+        (True, ""), (False, "registers_again"), (True, ""),
+    ]  # fmt: skip
+
+
+async def test_two_terminals_behind_one_udp_address(site: Site) -> None:
+    one = await site.udp_terminal("13900000001")
+    code = await one.log_in()
+    one.phone = "13900000002"
+    await one.log_in()
+    one.phone = "13900000001"
+    assert await one.ask(0x0200, REPORT) == 0
+    assert len(site.gateway.sessions) == 2
+    assert code
+
+
+async def test_udp_links_have_a_bound(tmp_path: Path) -> None:
+    async with running(tmp_path, max_udp_links=1) as site:
+        await (await site.udp_terminal("1")).log_in()
+        stranger = await site.udp_terminal("2")
+        stranger.send(0x0100, register_body())
+        await until(lambda: site.counters["links_refused{reason=udp_full}"])
+        assert stranger.waiting == 0
+
+
+# ---- the journal in trouble
+
+
+async def test_a_slow_journal_stops_the_reading_and_loses_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, max_pending_bytes=100_000) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        gate = hold_journal(site)
+        sent = [terminal.send(0x0200, REPORT + bytes(900)) for _ in range(60)]
+        await until(lambda: site.gateway.is_pressed)
+        late = [terminal.send(0x0200, REPORT + bytes(900)) for _ in range(30)]
+        gate.set()
+        assert [(await terminal.general())[0] for _ in range(90)] == sent + late
+        assert not site.gateway.is_pressed
+        assert len(await site.journaled()) == 90
+        assert not any(name.startswith("journal_dropped") for name in site.counters)
+
+
+async def test_a_full_disk_keeps_the_links_and_promises_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, max_pending_bytes=20_000) as site:
+        terminal = await site.terminal()
+        code = await terminal.log_in()
+        await site.gateway._journal.flush()
+        file: Any = site.gateway._journal._file
+        write = file.write
+
+        def full(records: int, parts: Sequence[bytes]) -> int:
+            raise OSError(28, "No space left on device")
+
+        file.write = full
+        for _ in range(40):
+            terminal.send(0x0200, REPORT + bytes(900))
+        assert await terminal.ask(0x0002) == 0  # heartbeats go on
+        await until(lambda: site.gateway._journal.is_failing)
+        for _ in range(40):
+            terminal.send(0x0200, REPORT + bytes(900))
+        assert await terminal.ask(0x0002) == 0
+        assert site.counters["journal_dropped{reason=full}"] > 0
+        # Link ends are facts that nobody sends again: enough of them use the reserve up.
+        for _ in range(40):
+            newer = await site.terminal()
+            assert await newer.authenticate(code) == 0
+        file.write = write
+        await site.gateway._journal.flush()
+        facts = await site.facts()
+        assert site.counters["journal_dropped{reason=urgent}"] > 0
+        assert [type(fact) for fact in facts[-2:]] == [GatewayStarted, SessionChange]  # how things stand, told anew
+        assert len(await site.journaled()) < 80
+
+
+# ---- control
+
+
+async def test_control(site: Site) -> None:
+    client = ControlClient(control_path(site.gateway.config.data_dir))
+    running_client = asyncio.create_task(client.run())
+    await until(lambda: client.is_connected)
+    assert await client.request("prepare", phone=PHONE) == {"state": "offline"}
+    assert await client.request("send", phone=PHONE, message_id=0x8300, body="", serial_no=None) == {"state": "offline"}
+    terminal = await site.terminal(edition=Edition.V2019)
+    code = await terminal.log_in()
+    ready = await client.request("prepare", phone=PHONE)
+    assert (ready["state"], ready["edition"]) == ("ready", "2019")
+    serial_no = ready["serial_no"]
+    for _ in range(2):  # a retransmission is the same message
+        sent = await client.request("send", phone=PHONE, message_id=0x8300, body="0101", serial_no=serial_no)
+        assert sent == {"state": "sent", "serial_no": serial_no, "edition": "2019"}
+        header, body = await terminal.receive()
+        assert (header.message_id, header.serial_no, body) == (0x8300, serial_no, b"\x01\x01")
+    refused = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
+    assert refused["state"] == "refused"
+    assert await client.request("edition", phone=PHONE) == {"edition": "2019"}
+    assert await client.request("sessions") == {"phones": [PHONE]}
+    stats = await client.stats()
+    assert stats["gateway_sessions"] == 1
+    assert stats["gateway_links{transport=tcp}"] == 1
+    assert stats["gateway_registrations_total"] == 1
+    assert stats["gateway_journal_size_bytes"] > 0
+    assert await client.request("disconnect", phone=PHONE, reason="test") == {"found": True}
+    await terminal.until_closed()
+    # Serial numbers go on with the terminal, so that a late answer hits no newer question.
+    again = await site.terminal(edition=Edition.V2019)
+    assert await again.authenticate(code, "861234567890123") == 0
+    later = await client.request("prepare", phone=PHONE)
+    assert later["serial_no"] > serial_no
+    running_client.cancel()
+    await asyncio.gather(running_client, return_exceptions=True)
+
+
+# ---- end
+
+
+async def test_closing_answers_what_is_under_way_and_logs_everybody_off(tmp_path: Path) -> None:
+    async with running(tmp_path) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        sent = [terminal.send(0x0200, REPORT) for _ in range(50)]
+        await until(lambda: site.counters["messages_received"] == 50)
+        await site.gateway.close()
+        assert [(await terminal.general())[0] for _ in range(50)] == sent
+        await terminal.until_closed()
+    end = facts_in(tmp_path)[-1]
+    assert isinstance(end, SessionChange)
+    assert (end.online, end.reason) == (False, "gateway_stopped")
+
+
+async def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing_open(site: Site, tmp_path: Path) -> None:
+    port = int(site.address.rsplit(":", 1)[1])
+    with pytest.raises(JournalError, match="another process is writing"):
+        await run_gateway(GatewayConfig(tmp_path, "127.0.0.1", 0), stop=asyncio.Event())
+    other = tmp_path / "other"
+    with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
+        await run_gateway(GatewayConfig(other, "127.0.0.1", port), stop=asyncio.Event())
+    async with running(other) as second:
+        await (await second.terminal()).log_in()
+    assert await (await site.terminal()).register() != (1, "")
+
+
+def test_tcp_and_udp_share_a_port() -> None:
+    tcp, udp = bind_both("127.0.0.1", 0)
+    assert tcp.getsockname() == udp.getsockname()
+    with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1:"):
+        bind_both("127.0.0.1", udp.getsockname()[1])
+    tcp.close()
+    udp.close()
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+import uvloop
+from ingest.gateway import GatewayConfig, run_gateway
+config = GatewayConfig(data_dir=Path(sys.argv[1]), bind="127.0.0.1", port=0, enrolment="open")
+uvloop.run(run_gateway(config, on_ready=lambda address: print(address, flush=True)))
+"""
+
+
+def gateway_process(data_dir: Path) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(data_dir)], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_what_was_answered_outlives_the_process(tmp_path: Path, number: signal.Signals) -> None:
+    process, address = await asyncio.to_thread(gateway_process, tmp_path)
+    terminals = [await Terminal.connect(address, str(13900000000 + i)) for i in range(10)]
+    for terminal in terminals:
+        await terminal.log_in()
+    for round_no in range(30):
+        for terminal in terminals:
+            terminal.send(0x0200, REPORT + struct.pack(">H", round_no))
+    answered: set[tuple[str, int]] = set()
+    for terminal in terminals:
+        for _ in range(10):
+            await terminal.general()
+    process.send_signal(number)
+    for terminal in terminals:
+        await terminal.until_closed()
+    for terminal in terminals:
+        count = 10
+        while terminal.waiting:
+            await terminal.general()
+            count += 1
+        answered |= {(terminal.phone, round_no) for round_no in range(count)}
+    code = await asyncio.to_thread(process.wait, 20)
+    assert process.stdout is not None
+    process.stdout.close()
+    stored = {(phone, struct.unpack(">H", body[-2:])[0]) for phone, _, body in messages_in(tmp_path)}
+    assert answered <= stored
+    if number == signal.SIGTERM:
+        assert code == 0
+        assert len([f for f in facts_in(tmp_path) if isinstance(f, SessionChange) and not f.online]) == 10
+    # and the next process goes on with it
+    process, address = await asyncio.to_thread(gateway_process, tmp_path)
+    terminal = await Terminal.connect(address)
+    await terminal.log_in()
+    assert await terminal.ask(0x0200, REPORT) == 0
+    terminal.close()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, 20) == 0
+    assert process.stdout is not None
+    process.stdout.close()
+    assert len(messages_in(tmp_path)) == len(stored) + 1
