@@ -161,8 +161,7 @@ class Fleet:
         for index, (terminal, about) in enumerate(zip(self.terminals, self.vehicles, strict=True)):
             client = Client(terminal, self.address, self._faults, udp=about.udp, seed=f"{self._seed}/{index}/link")
             self._tasks.append(asyncio.create_task(self._run(client, index / CONNECTS_PER_S)))
-        if self._state_path:
-            self._tasks.append(asyncio.create_task(self._save_now_and_then()))
+        self._tasks.append(asyncio.create_task(self._save_now_and_then()))
 
     @staticmethod
     async def _run(client: Client, wait_s: float) -> None:
@@ -203,16 +202,15 @@ class Fleet:
         self._must_save = True
 
     async def _save_now_and_then(self) -> None:
-        """Soon after an auth code came, and every ten seconds."""
-        assert self._state_path
+        """The account twice a second; the state soon after an auth code came, and every ten seconds."""
         last = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
-            if self._must_save or time.monotonic() - last > SAVE_EVERY_S:
+            self.ledger.flush()
+            if self._state_path and (self._must_save or time.monotonic() - last > SAVE_EVERY_S):
                 self._must_save = False
                 last = time.monotonic()
                 self._save(self._state_path)
-                self.ledger.flush()
 
     def _save(self, path: Path) -> None:
         known = _read_state(path)

@@ -25,7 +25,8 @@ from simulators.wire import Alarm, Identity, Received
 Edition = str
 BULK_ITEMS: Final = 14
 SUCCESS: Final = (0, 4)  # 4: the alarm was handled (2013 on); the report arrived all the same
-MAX_REFUSALS: Final = 3  # then the terminal hangs up and tries again later
+MOST_TEXTS: Final = 16  # that wait for the driver's thumb
+MAX_REFUSALS: Final = 3  # in a row; then the terminal hangs up and tries again later
 
 
 class State(StrEnum):
@@ -90,6 +91,7 @@ class Terminal:
     wants_close: bool = False
     is_stopping: bool = False  # no new reports; what is stored still goes out
     refusals: int = 0  # in a row: registrations and authentications
+    failures: int = 0  # in a row: messages that the platform could not take
     backlog: deque[bytes] = field(default_factory=deque)
     on_auth_code: Callable[[], None] | None = None
     _phone: bytes = b""
@@ -339,6 +341,10 @@ class Terminal:
         if message_id == wire.AUTHENTICATE:
             self._authenticated(result)
             return
+        self.failures = self.failures + 1 if result == 1 else 0
+        if self.failures >= MAX_REFUSALS:  # perhaps it no longer knows who we are
+            self.failures = 0
+            self.wants_close = True
         if result in SUCCESS:
             for body in pending.reports:
                 self.ledger.answered(self._key(body), self.now)
@@ -375,6 +381,9 @@ class Terminal:
         known = message.message_id in (wire.TEXT, wire.ALARM_CONFIRMATION)
         answer = wire.general_response_body(message.serial_no, message.message_id, 0 if known else 3)
         if message.message_id == wire.TEXT:
+            if len(self._answers) >= MOST_TEXTS:
+                self._count("texts_ignored")
+                return
             self._seen[to] = None
             heapq.heappush(
                 self._answers, (self.now + self.rng.uniform(*self.timing.human_s), wire.GENERAL_RESPONSE, answer, to)

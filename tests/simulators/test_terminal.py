@@ -187,15 +187,32 @@ def test_the_memory_is_bounded_and_loss_is_counted() -> None:
 
 def test_a_platform_that_cannot_store_gets_the_report_again_later() -> None:
     pair = Pair()
-    pair.platform.result = lambda header, message: int(header.message_id in (0x0200, 0x0704))
     pair.connect()
-    pair.run(60)
-    assert not pair.platform.stored
-    assert pair.terminal.ledger.counts["answered"] == 0
+    pair.run(8)
+    before = len(pair.platform.stored)
+    pair.platform.result = lambda header, message: int(header.message_id in (0x0200, 0x0704))
+    pair.run(7)
+    assert len(pair.platform.stored) == before
+    assert pair.terminal.ledger.counts["failed_there"] == 1
+    assert not pair.terminal.wants_close
     pair.platform.result = lambda header, message: 0
     pair.run(30)
     assert not pair.terminal.ledger.unanswered
-    assert len(pair.platform.stored) >= 17
+    assert len(pair.platform.stored) == len(pair.terminal.ledger.entries) >= 8
+
+
+def test_a_platform_that_keeps_failing_is_left_and_nothing_is_lost() -> None:
+    pair = Pair()
+    pair.platform.result = lambda header, message: int(header.message_id in (0x0200, 0x0704))
+    pair.connect()
+    pair.run(100, lambda: pair.terminal.wants_close)
+    assert pair.terminal.wants_close
+    pair.disconnect()
+    pair.platform.result = lambda header, message: 0
+    pair.connect()
+    pair.run(30)
+    assert not pair.terminal.ledger.unanswered
+    assert pair.terminal.ledger.compare(pair.platform.stored).is_right
 
 
 def test_a_dead_spot_hangs_up_and_stores() -> None:
