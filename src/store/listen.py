@@ -59,7 +59,7 @@ class Listener:
                 await self._listen()
             except (psycopg.OperationalError, OSError) as error:
                 if not was_told:
-                    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                     logger.warning("the listening connection to %s is away: %s", describe_dsn(self._dsn), reason)
                 was_told = self.connects == connects
             finally:

@@ -30,6 +30,7 @@ Backend = Literal["timescaledb", "postgresql"]
 MARKER: Final = "/*PARTITION BY RANGE (time)*/"
 RETENTION_DAYS: Final = 190  # half a year and a week: the regulations ask for 183 days of positions
 DAYS_AHEAD: Final = 3
+LOCK_TIMEOUT = "2s"  # for dropping a day
 FIRST_DAY: Final = date(2000, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
 LAST_DAY: Final = date(2100, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
 US_PER_DAY: Final = 86_400_000_000
@@ -203,7 +204,7 @@ async def _drop(connection: AsyncConnection[Any], statement: sql.Composed) -> bo
     await connection.rollback()
     try:
         async with connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '2s'")
+            await connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
             await connection.execute(statement)
     except psycopg.errors.LockNotAvailable:
         logger.warning("retention: positions are busy, left for the next time: %s", statement.as_string(connection))

@@ -124,7 +124,7 @@ class Database:
             await connection.close()
             reason = "it answers again"
         except (psycopg.OperationalError, TimeoutError) as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
         self._note_down(reason)
         return f"{self._where} gave no connection within {self.timeout_s:g} s: {reason}"
 

@@ -47,7 +47,7 @@ def _default(value: object) -> object:
         return value.hex()
     if isinstance(value, (set, frozenset)):
         return list(value)
-    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")
+    raise TypeError  # orjson names the type
 
 
 def _clean(value: Any) -> Any:

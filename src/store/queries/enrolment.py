@@ -22,15 +22,17 @@ REFUSED_AGAIN_S: Final = 60.0
 
 _Noun = TypeVar("_Noun", Registration, RefusedRegistration)
 
-# The newest registration wins. What it claims is compared with what the one before claimed: only a new claim moves the
-# terminal, so a vehicle that an administrator chose stays until the terminal says something else.
+# Only a claim that differs from the one before moves a terminal, so a vehicle that an administrator chose stays until the
+# terminal says something new. Locked, since the console may be approving it at this moment.
+_CLAIMS: Final = """
+SELECT phone, claimed_plate, claimed_plate_color FROM terminals WHERE phone = ANY (%s) ORDER BY phone FOR UPDATE
+"""
+# The newest registration wins.
 _REGISTER: Final = """
 WITH new AS (
     SELECT * FROM jsonb_to_recordset(%s::jsonb) AS c(phone text, edition text, province_id integer, city_id integer,
         manufacturer_id text, terminal_model text, terminal_id text, plate_color smallint, plate text,
         auth_code_hash text, auth_issued_us bigint, received_at timestamptz)
-), old AS (
-    SELECT t.* FROM terminals t JOIN new USING (phone) FOR UPDATE OF t
 ), stored AS (
     INSERT INTO terminals AS t (phone, edition, province_id, city_id, manufacturer_id, terminal_model, terminal_id,
         claimed_plate_color, claimed_plate, auth_code_hash, auth_issued_us)
@@ -45,9 +47,8 @@ WITH new AS (
     WHERE t.auth_issued_us < excluded.auth_issued_us
     RETURNING t.id, t.phone, t.vehicle_id
 )
-SELECT stored.id, stored.vehicle_id, new.plate, new.plate_color, new.received_at,
-    old.id IS NOT NULL AND (old.claimed_plate, old.claimed_plate_color) = (new.plate, new.plate_color)
-FROM stored JOIN new USING (phone) LEFT JOIN old USING (phone) ORDER BY stored.id
+SELECT stored.id, phone, stored.vehicle_id, new.plate, new.plate_color, new.received_at
+FROM stored JOIN new USING (phone) ORDER BY stored.id
 """
 _MAKE_VEHICLES: Final = """
 INSERT INTO vehicles (plate, plate_color, vin)
@@ -86,10 +87,12 @@ async def enrol(connection: AsyncConnection[Any], registrations: Sequence[Regist
 
 
 async def _enrol_round(connection: AsyncConnection[Any], registrations: Sequence[Registration]) -> None:
+    cursor = await connection.execute(_CLAIMS, ([item.phone for item in registrations],))
+    claims = {phone: (plate, color) for phone, plate, color in await cursor.fetchall()}
     cursor = await connection.execute(_REGISTER, (json_text([_row(item) for item in registrations]),))
     moving: list[tuple[int, str, int, Any]] = []
-    for terminal_id, vehicle_id, plate, color, received_at, is_same_claim in await cursor.fetchall():
-        if vehicle_id is None or (plate and not is_same_claim):
+    for terminal_id, phone, vehicle_id, plate, color, received_at in await cursor.fetchall():
+        if vehicle_id is None or (plate and claims.get(phone) != (plate, color)):
             moving.append((terminal_id, plate, color, received_at))
     if not moving:
         return
