@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -25,9 +28,11 @@ from fleet import (
     alarm_id,
 )
 from store import partitions
+from store.embedded import EmbeddedPostgres
 from store.queries import engine
 from store.values import to_datetime
 from store.writer import distinct_rows
+from tests.postgres import bin_dir_of
 from tests.store.batches import DAY, NOON_US, SECOND, make_batch, make_commit, typical_batch
 
 
@@ -490,3 +495,50 @@ async def test_ids_of_commands_become_events() -> None:
     command_id = uuid.uuid4()
     (event,) = store.Stored(np.zeros(0, np.bool_), commands=[command_id]).command_events()
     assert event.command_id == command_id
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["postgresql", "timescaledb"])
+async def test_a_server_killed_again_and_again_has_all_of_it_once(
+    spare_server: Callable[..., EmbeddedPostgres], backend: str
+) -> None:
+    """kill -9 of the server while commits run; whatever the answers were that got lost, the rows are right."""
+    server = spare_server(bin_dir=bin_dir_of(backend))
+    dsn = await asyncio.to_thread(server.start)
+    await asyncio.to_thread(store.migrate, dsn)
+    database = store.Database(dsn, timeout_s=0.5)
+    await database.open()
+    fresh = 0
+    lost = asyncio.Event()
+
+    async def murder() -> None:
+        for _ in range(3):
+            lost.clear()
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            await asyncio.to_thread(server.wait)
+            await lost.wait()
+            await asyncio.to_thread(server.start)
+
+    try:
+        writer = store.Writer(database)
+        killer = asyncio.create_task(murder())
+        offset = 0
+        while not killer.done():
+            offset += 1
+            # Every commit repeats half of the one before.
+            commit = make_commit(offset, make_batch(200, fix_hash=offset * 100 + np.arange(200), time_us=NOON_US))
+            commit.positions.vehicle_id[:] = commit.positions.terminal_id[:] = 1
+            while True:
+                try:
+                    stored = await writer.commit(commit)
+                    break
+                except psycopg.OperationalError:
+                    lost.set()
+            assert not stored.already_done
+            fresh += int(stored.fresh.sum())
+        await killer
+        assert await writer.offset("main") == offset
+        assert fresh == await count(database, "positions") == 100 * (offset + 1)
+    finally:
+        await database.close()

@@ -22,8 +22,8 @@ REFUSED_AGAIN_S: Final = 60.0
 
 _Noun = TypeVar("_Noun", Registration, RefusedRegistration)
 
-# Only a claim that differs from the one before moves a terminal, so a vehicle that an administrator chose stays until the
-# terminal says something new. Locked, since the console may be approving it at this moment.
+# Only a claim that differs from the one before moves a terminal, so a vehicle that an administrator chose stays until
+# the terminal says something new. Locked, since the console may be approving it at this moment.
 _CLAIMS: Final = """
 SELECT phone, claimed_plate, claimed_plate_color FROM terminals WHERE phone = ANY (%s) ORDER BY phone FOR UPDATE
 """
