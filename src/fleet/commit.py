@@ -58,7 +58,10 @@ class RefusedRegistration:
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """A terminal logged in or its link ended."""
+    """A terminal logged in or its link ended.
+
+    With an empty ``phone`` (and ``online`` False) it speaks of all: the gateway began anew, no link of before is alive.
+    """
 
     received_us: int
     phone: str
