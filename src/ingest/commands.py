@@ -105,6 +105,7 @@ class CommandDesk:
         self._timeout_s = timeout_s
         self._max_attempts = attempts
         self._woken = asyncio.Event()
+        self._sessions = bus.subscribe("commands", SessionsChanged)
         self._online: set[str] = set()  # terminals that came on-line since the last look
         self._was_told = False
 
@@ -113,26 +114,26 @@ class CommandDesk:
         self._woken.set()
 
     async def run(self) -> None:
-        with self._bus.subscribe("commands", SessionsChanged) as subscription:
-            listening = asyncio.create_task(self._listen(subscription), name="commands: sessions")
-            try:
-                while True:
-                    self._woken.clear()
-                    pause_s = await self._look_patiently()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(pause_s):
-                            await self._woken.wait()
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+        listening = asyncio.create_task(self._listen(), name="commands: sessions")
+        try:
+            while True:
+                self._woken.clear()
+                pause_s = await self._look_patiently()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._woken.wait()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            self._sessions.close()
 
-    async def _listen(self, subscription: Any) -> None:
-        async for event in subscription:
-            if isinstance(event, SessionsChanged):
-                online = [change.phone for change in event.changes if change.online]
-                if online:
-                    self._online.update(online)
-                    self.wake()
+    async def _listen(self) -> None:
+        async for event in self._sessions:
+            assert isinstance(event, SessionsChanged)
+            online = [change.phone for change in event.changes if change.online]
+            if online:
+                self._online.update(online)
+                self.wake()
 
     async def _look_patiently(self) -> float:
         """One look; how long to sleep after it."""

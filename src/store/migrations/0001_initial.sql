@@ -267,6 +267,7 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_vehicle ON commands (vehicle_id, created_at);
 CREATE INDEX commands_live ON commands (phone, state) WHERE state IN ('queued', 'sent');
+CREATE INDEX commands_serial_no ON commands (phone, serial_no) WHERE serial_no IS NOT NULL;  -- whose answer is this?
 
 CREATE TABLE users (
     id            integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,70 @@
+"""The mirror of the terminals follows the database, and does without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ingest.identities import BLOCKED, Identities, IdentityFile
+from ingest.identity_sync import IdentitySync
+from store import Database
+from tests.ingest.terminals import PHONE, running
+from tests.ingest.waiting import until
+
+
+@asynccontextmanager
+async def synchronised(dsn: str, folder: Path, **options: float) -> AsyncIterator[Identities]:
+    identities = Identities(IdentityFile(folder / "identities.sqlite"))
+    await identities.open()
+    sync = IdentitySync(dsn, identities, **{"read_again_after_s": 0.0} | options)
+    task = asyncio.create_task(sync.run())
+    try:
+        yield identities
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await identities.close()
+
+
+async def execute(database: Database, statement: str) -> None:
+    async with database.connection() as connection:
+        await connection.execute(statement.encode())
+
+
+@pytest.mark.postgres
+async def test_what_stands_in_the_database_comes_and_goes(postgresql_database: Database, tmp_path: Path) -> None:
+    database = postgresql_database
+    await execute(database, "INSERT INTO terminals (phone, terminal_id) VALUES ('1', 'A1')")
+    async with synchronised(database.dsn, tmp_path, read_all_every_s=0.2) as identities:
+        await until(lambda: identities.get("1"))
+        await execute(database, "INSERT INTO terminals (phone, standing) VALUES ('2', 'blocked')")
+        await until(lambda: identities.get("2"))
+        blocked = identities.get("2")
+        assert blocked is not None
+        assert blocked.standing == BLOCKED
+        await execute(database, "UPDATE terminals SET terminal_id = 'B2', updated_at = now() WHERE phone = '1'")
+        await until(lambda: (one := identities.get("1")) and one.terminal_id == "B2")
+        await execute(database, "DELETE FROM terminals WHERE phone = '2'")
+        await until(lambda: identities.get("2") is None)
+        assert identities.get("1") is not None
+
+
+async def test_without_a_database_the_mirror_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dsn = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1"
+    async with synchronised(dsn, tmp_path) as identities:
+        await until(lambda: "is away" in caplog.text)
+        assert len(identities) == 0
+
+
+@pytest.mark.postgres
+async def test_an_operator_blocks_a_terminal_that_is_on_line(postgresql_database: Database, tmp_path: Path) -> None:
+    async with running(tmp_path, database_url=postgresql_database.dsn) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        await execute(postgresql_database, f"INSERT INTO terminals (phone, standing) VALUES ('{PHONE}', 'blocked')")
+        await terminal.until_closed()
+        assert site.counters["links_ended{reason=blocked}"] == 1
