@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 
 from api.deps import Hub, MetricsDep, ServicesDep
 from api.metrics import CONTENT_TYPE
+from api.services import LinkStatus
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
@@ -44,29 +45,32 @@ async def get_readiness(response: Response, services: ServicesDep) -> dict[str, 
 async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub) -> Response:
     """Prometheus text."""
     gateway: Mapping[str, Any] = {}
-    reachable = 1
     try:
         async with asyncio.timeout(_PATIENCE_S):
             gateway = await services.gateway_stats()
     except (OSError, TimeoutError) as error:
         log.warning("the gateway tells no statistics: %s", error)
-        reachable = 0
-    links: dict[str, float] = {}
+    values: dict[str, Any] = {
+        "database_up": services.database.is_up,
+        "gateway_up": bool(gateway),
+        "pipeline_journal_lag_seconds": services.journal_lag_s(),
+    }
+    values |= gateway
+    values |= services.pipeline_stats()
+    values |= {f"live_{name}": value for name, value in hub.counters().items()}
+    values |= {f"bus_lost_total{{listener={one.name}}}": one.lost for one in services.bus.subscriptions}
     for status in services.link_status():
-        label = f"{{platform={status['id']}}}"
-        links[f"main_up{label}"] = status.get("main") == "up"
-        links[f"sub_up{label}"] = status.get("sub") == "up"
-        links[f"sent_live_total{label}"] = status.get("sent_live", 0)
-        links[f"sent_history_total{label}"] = status.get("sent_history", 0)
-        links[f"backlog{label}"] = status.get("backlog", 0)
-    text = metrics.render(
-        {
-            "gateway": {"up": reachable, **gateway},
-            "pipeline": {"journal_lag_seconds": services.journal_lag_s(), **services.pipeline_stats()},
-            "platform": links,
-            "live": hub.counters(),
-            "bus": {f"lost_total{{listener={s.name}}}": s.lost for s in services.bus.subscriptions},
-            "database": {"up": services.database.is_up},
-        }
-    )
-    return Response(text, media_type=CONTENT_TYPE)
+        values |= _of_platform(status)
+    return Response(metrics.render(values), media_type=CONTENT_TYPE)
+
+
+def _of_platform(status: LinkStatus) -> dict[str, Any]:
+    """Everything countable in a link's status: its gauges, and the rest as totals since the start."""
+    label = f"{{platform={status['id']}}}"
+    values: dict[str, Any] = {f"platform_{link}_up{label}": status.get(link) == "up" for link in ("main", "sub")}
+    for name, value in status.items():
+        if name in ("backlog", "cursor"):
+            values[f"platform_{name}{label}"] = value
+        elif name != "id" and isinstance(value, int | Mapping):
+            values[f"platform_{name}_total{label}"] = value
+    return values

@@ -34,7 +34,7 @@ RETRY_S: Final = 1.0
 CHECK_EVERY: Final = 5  # ticks between looks at whether the database is there
 RATE_WINDOW_S: Final = 10
 MAX_NAMED: Final = 5000  # alarms or commands named by events and not read yet; beyond, everything is read again
-READ_AT_ONCE: Final = 500
+READ_AT_ONCE: Final = 1000
 HANDLED_SHOWN: Final = timedelta(minutes=10)
 
 TOO_SLOW: Final = 4008
@@ -102,8 +102,10 @@ class LiveHub:
         self._named_commands: set[UUID] = set()
         self._must_prime = True
         self._must_identify = False
+        self._identified_at = self._alarms_read_at = -1  # seq
         self._must_check = False
         self._is_database_up = False
+        self.is_reading = False
 
         self.too_slow = 0
         self.turned_away = 0
@@ -204,7 +206,9 @@ class LiveHub:
     async def _read(self) -> None:
         while True:
             if not self._must_prime:
+                self.is_reading = False
                 await self._work.wait()
+            self.is_reading = True
             self._work.clear()
             try:
                 await self._read_once()
@@ -218,28 +222,39 @@ class LiveHub:
                 await self._sleep(RETRY_S)
 
     async def _read_once(self) -> None:
+        """Read what is named. Alarms and identities at most once a tick, however fast events come: both read much."""
         if self._must_prime:
             await self._prime()
             return
-        if self._must_identify:
+        if self._must_identify and self._identified_at != self.seq:
             self._must_identify = False
+            self._identified_at = self.seq
             await self._identify()
-        if self._named_alarms:
-            ids = [self._named_alarms.pop() for _ in range(min(READ_AT_ONCE, len(self._named_alarms)))]
-            async with self._services.database.connection() as connection:
-                rows = await alarms.by_ids(connection, ids)
-                self._board.counts = await alarms.open_counts(connection)
-            self._alarm_items |= self._board.take(rows, self._handled_since())
+        if self._named_alarms and self._alarms_read_at != self.seq:
+            self._alarms_read_at = self.seq
+            await self._read_alarms()
         if self._named_commands:
-            ids = [self._named_commands.pop() for _ in range(min(READ_AT_ONCE, len(self._named_commands)))]
-            async with self._services.database.connection() as connection:
-                for row in await commands.by_ids(connection, ids):
-                    self._command_items[row["id"]] = Command.model_validate(row).model_dump(mode="json")
-        if self._named_alarms or self._named_commands:
-            self._work.set()
+            await self._read_commands()
         if self._must_check:
             self._must_check = False
             await self._services.database.ping()
+
+    async def _read_alarms(self) -> None:
+        ids = [self._named_alarms.pop() for _ in range(min(READ_AT_ONCE, len(self._named_alarms)))]
+        async with self._services.database.connection() as connection:
+            rows = await alarms.by_ids(connection, ids)
+            self._board.counts = await alarms.open_counts(connection)
+        self._alarm_items |= self._board.take(rows, self._handled_since())
+
+    async def _read_commands(self) -> None:
+        ids = [self._named_commands.pop() for _ in range(min(READ_AT_ONCE, len(self._named_commands)))]
+        try:
+            async with self._services.database.connection() as connection:
+                rows = await commands.by_ids(connection, ids)
+        except psycopg.Error:
+            self._named_commands.update(ids)  # no snapshot tells of them
+            raise
+        self._command_items |= {row["id"]: Command.model_validate(row).model_dump(mode="json") for row in rows}
 
     async def _prime(self) -> None:
         """Read everything; the next frame is a snapshot for all."""
@@ -254,7 +269,7 @@ class LiveHub:
             self._move(row_of(position))
         self._board.replace(queue, counts)
         self.primed += 1
-        self._tell_all = True
+        self._tell_all = bool(self._clients)  # consoles that joined before this have a picture with holes
 
     async def _identify(self) -> None:
         """Who is in which vehicle, who is on-line, which vehicles are in service."""
@@ -289,8 +304,8 @@ class LiveHub:
             self._must_prime = True
             self._work.set()
         self.seq += 1
-        if self.seq % CHECK_EVERY == 0:
-            self._must_check = True
+        self._must_check = self._must_check or self.seq % CHECK_EVERY == 0
+        if self._must_check or self._must_identify or self._named_alarms or self._named_commands:
             self._work.set()
         self._board.forget(self._handled_since())
         told = {"type": "delta", "seq": self.seq, **self._head(), **self._changes()}
@@ -306,7 +321,7 @@ class LiveHub:
         """What the next delta tells; afterwards nothing is left to tell."""
         changes = {
             "positions": [self._positions[vehicle_id] for vehicle_id in self._moved if vehicle_id in self._positions],
-            "online": [[vehicle_id, is_online] for vehicle_id, is_online in self._presence.take_changes().items()],
+            "online": self._presence.take_changes(),
             "alarms": list(self._alarm_items.values()),
             "commands": list(self._command_items.values()),
             "fleet": sorted(self._lists),

@@ -66,8 +66,7 @@ class Presence:
     def __init__(self) -> None:
         self._vehicle_of: dict[str, int] = {}
         self._online: dict[int, set[str]] = {}  # vehicle -> its terminals that are on-line; never empty
-        self._told: set[int] = set()  # what the consoles believe
-        self._touched: set[int] = set()
+        self._turned: set[int] = set()  # came or went since it was last told, if only for a moment
         self._meanwhile: dict[str, bool] | None = None
 
     def __len__(self) -> int:
@@ -83,6 +82,7 @@ class Presence:
         vehicle_id = self._vehicle_of.get(phone)
         if vehicle_id is None:
             return False
+        was_online = vehicle_id in self._online
         phones = self._online.setdefault(vehicle_id, set())
         if is_online:
             phones.add(phone)
@@ -90,7 +90,8 @@ class Presence:
             phones.discard(phone)
         if not phones:
             del self._online[vehicle_id]
-        self._touched.add(vehicle_id)
+        if (vehicle_id in self._online) != was_online:
+            self._turned.add(vehicle_id)
         return True
 
     def begin_read(self) -> None:
@@ -99,24 +100,22 @@ class Presence:
     def replace(self, seats: Iterable[tuple[str, int, bool]]) -> None:
         """Take over what was read: (phone, vehicle_id, online)."""
         meanwhile, self._meanwhile = self._meanwhile or {}, None
-        self._touched |= self._online.keys()
+        before = self._online.keys()
         self._vehicle_of = {}
         self._online = {}
         for phone, vehicle_id, is_online in seats:
             self._vehicle_of[phone] = vehicle_id
             if meanwhile.get(phone, is_online):
                 self._online.setdefault(vehicle_id, set()).add(phone)
-        self._touched |= self._online.keys()
+        self._turned |= before ^ self._online.keys()
 
-    def take_changes(self) -> dict[int, bool]:
-        """What the consoles do not know yet; afterwards they do."""
-        changes = {
-            vehicle_id: vehicle_id in self._online
-            for vehicle_id in sorted(self._touched)
-            if (vehicle_id in self._online) != (vehicle_id in self._told)
-        }
-        self._touched.clear()
-        self._told = set(self._online)
+    def take_changes(self) -> list[tuple[int, bool]]:
+        """(vehicle_id, is_online) of those that came or went since the last call.
+
+        One that came and went between is among them: a console may have joined in that moment.
+        """
+        changes = [(vehicle_id, vehicle_id in self._online) for vehicle_id in sorted(self._turned)]
+        self._turned.clear()
         return changes
 
 

@@ -37,33 +37,32 @@ class Metrics:
         self._requests.labels(method, operation, str(status)).inc()
         self._seconds.labels(method, operation).observe(seconds)
 
-    def render(self, parts: Mapping[str, Mapping[str, Any]]) -> bytes:
-        """The registry and the given parts (``gateway``, ``pipeline``, ...) as Prometheus text."""
+    def render(self, values: Mapping[str, Any]) -> bytes:
+        """The registry, and numbers of other parts by name (``gateway_frames_total``), as Prometheus text."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Parts(parts))
+        registry.register(_Numbers(values))
         return generate_latest(self.registry) + generate_latest(registry)
 
 
-class _Parts(Collector):
-    def __init__(self, parts: Mapping[str, Mapping[str, Any]]) -> None:
-        self.parts = parts
+class _Numbers(Collector):
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
-        for part, values in self.parts.items():
-            for name, labels, value in _samples(values):
-                full = f"roadwarden_{part}_{_NOT_NAME.sub('_', name)}"
-                if full not in families:
-                    counts = full.endswith("_total")
-                    families[full] = (CounterMetricFamily if counts else GaugeMetricFamily)(full, f"{part}: {name}")
-                families[full].add_sample(full, labels, value)
+        for name, labels, value in _samples(self.values):
+            full = f"roadwarden_{_NOT_NAME.sub('_', name)}"
+            if full not in families:
+                counts = full.endswith("_total")
+                families[full] = (CounterMetricFamily if counts else GaugeMetricFamily)(full, name.replace("_", " "))
+            families[full].add_sample(full, labels, value)
         return families.values()
 
 
 def _samples(values: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, str], float]]:
-    """(name, labels, value) of ``{"frames_total": 1, "bad_total{reason=check}": 2, "sent": {"sms": 3}}``.
+    """(name, labels, value) of ``{"frames_total": 1, "bad_total{reason=check}": 2, "lost_total": {"full": 3}}``.
 
-    What is not a number is left out; a nested mapping is a number by ``kind``.
+    What is not a number is left out; a nested mapping holds numbers by ``reason``.
     """
     for key, value in values.items():
         match = _NAME.fullmatch(key)
@@ -71,8 +70,8 @@ def _samples(values: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, str], f
             continue
         name, labels = match[1], dict(_LABEL.findall(match[2] or ""))
         if isinstance(value, Mapping):
-            for kind, number in value.items():
+            for reason, number in value.items():
                 if isinstance(number, int | float):
-                    yield name, labels | {"kind": str(kind)}, float(number)
+                    yield name, labels | {"reason": str(reason)}, float(number)
         elif isinstance(value, int | float):
             yield name, labels, float(value)

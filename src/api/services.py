@@ -66,7 +66,8 @@ async def _ready() -> Mapping[str, bool | str]:
 class Services:
     """Everything the application needs; a part that is not there keeps its default.
 
-    ``gateway_stats`` gives counters and gauges by name, ``frames_total`` or ``frames_total{reason=bad_check}``.
+    ``gateway_stats`` and ``pipeline_stats`` give counters and gauges by name, ``gateway_frames_total`` or
+    ``gateway_bad_frames_total{reason=bad_check}``; {} when the part is away.
     ``readiness`` gives for each part True when it is ready, else False or the reason in words; it must not raise.
     """
 

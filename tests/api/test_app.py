@@ -138,13 +138,15 @@ async def test_health(api: Api, services: Services) -> None:
 async def test_metrics(api: Api, services: Services) -> None:
     async def gateway_stats() -> dict[str, Any]:
         return {
-            "frames_total": 12, "bad_frames_total{reason=bad_check}": 3, 'bad_frames_total{reason="junk"}': 1,
-            "refused_total": {"unknown": 2}, "sessions": 5, "version": "text is no number", "bad key": 1,
+            "gateway_frames_total": 12, "gateway_bad_frames_total{reason=bad_check}": 3,
+            'gateway_bad_frames_total{reason="junk"}': 1, "gateway_refused_total": {"unknown": 2},
+            "gateway_sessions": 5, "gateway_version": "text is no number", "bad key": 1,
         }  # fmt: skip
 
     services.gateway_stats = gateway_stats
     services.journal_lag_s = lambda: 1.5
     services.link_status = lambda: [{"id": 4, "main": "up", "sub": "down", "sent_live": 9, "backlog": 1}]
+    services.pipeline_stats = lambda: {"pipeline_rows_total": 7.0}
     client = await api.signed_in("viewer")
     await client.get("/api/v1/vehicles/77")
     await client.get("/api/v1/vehicles/78")
@@ -157,9 +159,10 @@ async def test_metrics(api: Api, services: Services) -> None:
         "roadwarden_gateway_frames_total 12.0",
         'roadwarden_gateway_bad_frames_total{reason="bad_check"} 3.0',
         'roadwarden_gateway_bad_frames_total{reason="junk"} 1.0',
-        'roadwarden_gateway_refused_total{kind="unknown"} 2.0',
+        'roadwarden_gateway_refused_total{reason="unknown"} 2.0',
         "roadwarden_gateway_sessions 5.0",
         "roadwarden_pipeline_journal_lag_seconds 1.5",
+        "roadwarden_pipeline_rows_total 7.0",
         'roadwarden_platform_main_up{platform="4"} 1.0',
         'roadwarden_platform_sent_live_total{platform="4"} 9.0',
         "roadwarden_live_clients 0.0",

@@ -35,8 +35,8 @@ async def test_create_with_a_phone(operator: httpx.AsyncClient, seed: Seed, serv
     assert vehicle == {
         "id": vehicle["id"], "plate": "辽B12345", "plate_color": 2, "plate_color_name": "yellow",
         "phone": "13912345678", "online": False, "vehicle_type": "重型货车", "vin": "LFV2A21K6A3000001",
-        "organization_id": organization_id, "organization": "大连公司", "speed_limit_kmh": 80.0, "overspeed_duration_s": None,
-        "offline_after_s": None, "note": "首批", "last_time": None,
+        "organization_id": organization_id, "organization": "大连公司", "speed_limit_kmh": 80.0,
+        "overspeed_duration_s": None, "offline_after_s": None, "note": "首批", "last_time": None,
         "terminals": [{"id": terminal_id, "phone": "13912345678", "standing": "approved", "terminal_model": "",
                        "edition": ""}],
     }  # fmt: skip

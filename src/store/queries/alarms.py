@@ -68,12 +68,16 @@ async def by_ids(connection: AsyncConnection[Any], alarm_ids: list[UUID]) -> lis
 
 
 async def queue(connection: AsyncConnection[Any], *, handled_since: datetime, limit: int) -> list[dict[str, Any]]:
-    """What the watch has before it: open and claimed, the most severe and newest first; then the lately handled."""
+    """What the watch has before it: open and claimed, the most severe and newest first; then the lately handled.
+
+    Of these only what began within the last two days: the index knows when alarms began, not when they were handled.
+    """
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
-        _SELECT + " WHERE a.state IN ('open', 'claimed') OR a.state IN ('handled', 'false') AND a.handled_at >= %s"
-        " ORDER BY a.state IN ('handled', 'false'), a.late, a.severity, a.begin_time DESC LIMIT %s",
-        (handled_since, limit),
+        _SELECT + " WHERE a.state IN ('open', 'claimed')"
+        " OR a.state IN ('handled', 'false') AND a.handled_at >= %(since)s AND a.begin_time >= %(since)s - interval '2 days'"
+        " ORDER BY a.state IN ('handled', 'false'), a.late, a.severity, a.begin_time DESC LIMIT %(limit)s",
+        {"since": handled_since, "limit": limit},
     )
     return await cursor.fetchall()
 
