@@ -90,7 +90,7 @@ async def test_nothing_is_skipped_over_broken_links(postgresql_database: Databas
         await w.up()
         for second in range(120):
             await w.store(batch_of([(v, second) for v in vehicles if chance.random() < 0.7] or [(1, second)]))
-            if chance.random() < 0.06:
+            if chance.random() < 0.06 or second == 60:
                 swallow = chance.choice((0, 1, 5, 40))
                 (w.superior.drop_all if chance.random() < 0.7 else w.superior.drop_main)(swallow=swallow)
             await asyncio.sleep(0)
@@ -103,7 +103,7 @@ async def test_nothing_is_skipped_over_broken_links(postgresql_database: Databas
             await w.store(batch_of([(v, 501 + _) for v in vehicles]))
             await asyncio.sleep(0.01)
         await w.arrived()
-        assert len(w.superior.logins) > 2
+        assert len(w.superior.logins) >= 2
         await w.confirmed()
         assert w.superior.bad == {}
 
