@@ -257,10 +257,14 @@ class Gateway:
         """A group is on disk: now its terminals may know."""
         waiting: list[TerminalLink] = []
         for link, what in tokens:
-            if type(what) is MessageReceived:
-                link.connection.reply_stored(what)
-            else:
-                what()
+            try:
+                if type(what) is MessageReceived:
+                    link.connection.reply_stored(what)
+                else:
+                    what()
+            except Exception:  # a bug of ours on one link must not cost the others of the group their answers
+                log.exception("terminal at %s could not be answered", link.peer)
+                self.counters["answer_failures"] += 1
             if not link.has_answers:
                 link.has_answers = True
                 waiting.append(link)
