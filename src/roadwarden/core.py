@@ -36,6 +36,7 @@ FLEET_CHANNEL: Final = "roadwarden_fleet"
 COMMAND_CHANNEL: Final = "roadwarden_commands"
 RETENTION_EVERY_S: Final = 3600.0
 RETRY_S: Final = 0.5
+PING_S: Final = 2.0
 
 
 class Core:
@@ -189,9 +190,18 @@ class Core:
         lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
         return counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
 
+    async def _answers(self) -> bool:
+        """Whether the database answers now, not when it was last used."""
+        try:
+            async with asyncio.timeout(PING_S):
+                await self.database.ping()
+        except (psycopg.OperationalError, TimeoutError):
+            return False
+        return True
+
     async def _readiness(self) -> Mapping[str, bool | str]:
         return {
-            "database": self.pipeline.status.database_up or "the database is away; reports wait in the journal",
+            "database": await self._answers() or "the database is away; reports wait in the journal",
             "schema": self._migrated or "the schema is not there yet",
             "pipeline": self.pipeline.status.running or "the pipeline has not started",
             "gateway": self.control.is_connected or "the gateway process does not answer",
