@@ -20,6 +20,7 @@ import store
 from fleet import (
     AlarmChange,
     ChangeKind,
+    CommandAnswer,
     Commit,
     Quarantined,
     RuleState,
@@ -427,6 +428,23 @@ async def test_what_terminals_say_of_themselves_is_noted(database: store.Databas
         await connection.execute("INSERT INTO terminals (phone, imei) VALUES ('1', 'known')")
     await writer.commit(make_commit(1, sessions=[session("1", True, "a", software_version="V2")]))
     assert await fetch(database, "SELECT imei, software_version FROM terminals") == [("known", "V2")]
+
+
+async def test_answers_change_their_commands_in_the_same_transaction(
+    database: store.Database, writer: store.Writer
+) -> None:
+    await add_vehicles(database, 1)
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "INSERT INTO commands (vehicle_id, phone, kind, state, expires_at, sent_at, attempts, message_id, serial_no) "
+            "VALUES (1, '139', 'text', 'sent', now(), now(), 1, 33536, 7) RETURNING id"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    answer = CommandAnswer(NOON_US, "139", 7, 0x8300, 0x0001, 0, None)
+    stored = await writer.commit(make_commit(1, answers=[answer, answer]))
+    assert stored.commands == [row[0]]
+    assert await fetch(database, "SELECT state, result FROM commands") == [("acknowledged", 0)]
 
 
 # ---- when the connection breaks
