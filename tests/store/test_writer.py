@@ -436,8 +436,8 @@ async def test_answers_change_their_commands_in_the_same_transaction(
     await add_vehicles(database, 1)
     async with database.connection() as connection:
         cursor = await connection.execute(
-            "INSERT INTO commands (vehicle_id, phone, kind, state, expires_at, sent_at, attempts, message_id, serial_no) "
-            "VALUES (1, '139', 'text', 'sent', now(), now(), 1, 33536, 7) RETURNING id"
+            "INSERT INTO commands (vehicle_id, phone, kind, state, expires_at, sent_at, attempts, message_id, "
+            "serial_no) VALUES (1, '139', 'text', 'sent', now(), now(), 1, 33536, 7) RETURNING id"
         )
         row = await cursor.fetchone()
     assert row is not None
