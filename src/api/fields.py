@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from fleet import PLATE_COLORS, canonical_phone
 
@@ -84,8 +93,17 @@ Name = Annotated[
 Plate = Annotated[Line, AfterValidator(_plate), Field(description="车牌号; the VIN of a vehicle without a plate")]
 PlateColor = Annotated[int, AfterValidator(_plate_color), Field(description="车牌颜色, JT/T 415-2006 5.4.12")]
 Phone = Annotated[str, AfterValidator(_phone), Field(description="终端手机号; padding zeros in front are taken off")]
-Time = Annotated[datetime, PlainSerializer(iso, return_type=str, when_used="json")]
+Time = Annotated[
+    datetime,
+    PlainSerializer(iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 TimeIn = Annotated[AwareDatetime, BeforeValidator(_repair_offset)]
+
+
+def left_out() -> Any:
+    """The default of a member that may be left out of a change but must not be null; it is never looked at."""
+    return Field(default_factory=lambda: None)
 
 
 class Body(BaseModel):

@@ -49,6 +49,19 @@ async def test_bad_users(admin: httpx.AsyncClient) -> None:
         assert "short" not in problem["detail"]  # a password is never echoed
 
 
+async def test_who_is_on_record_stays(admin: httpx.AsyncClient, seed: Seed) -> None:
+    user_id = await seed.user("operator", "zhang")
+    alarm_id = await seed.alarm(await seed.vehicle("辽A1"))
+    await seed.run(
+        "INSERT INTO alarm_steps (alarm_id, user_id, action, from_state, to_state) VALUES (%s, %s, 'a', 'b', 'c')",
+        alarm_id, user_id,
+    )  # fmt: skip
+    assert_problem(await admin.delete(f"/api/v1/users/{user_id}"), 409, "user-has-history", "zhang")
+    for name in ("role", "disabled", "password", "display_name"):
+        answer = await admin.patch(f"/api/v1/users/{user_id}", json={name: None})
+        assert_problem(answer, 422, "validation", name)
+
+
 async def test_the_last_administrator_stays(admin: httpx.AsyncClient, seed: Seed) -> None:
     path = f"/api/v1/users/{admin.headers['x-user-id']}"
     assert_problem(await admin.delete(path), 409, "last-admin")

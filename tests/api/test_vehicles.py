@@ -83,6 +83,9 @@ async def test_search(viewer: httpx.AsyncClient, seed: Seed) -> None:
     assert await found(viewer, q="辽") == ["辽A12345", "辽B67890"]
     assert await found(viewer, q="a1234") == ["辽A12345"]
     assert await found(viewer, q="辽B·678") == ["辽B67890"]
+    dotted = await seed.vehicle("辽C·11111")
+    assert await found(viewer, q="c1111") == await found(viewer, q="C·111") == ["辽C·11111"]
+    await seed.run("UPDATE vehicles SET retired_at = now() WHERE id = %s", dotted)
     assert await found(viewer, q="013912345678") == ["辽A12345"]
     assert await found(viewer, q="2000000") == ["辽B67890"]
     assert await found(viewer, q="0") == [

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from shapely import Polygon
 from shapely.validation import explain_validity
 
-from api.fields import Body, Id, Name
+from api.fields import Body, Id, Name, left_out
 
 MAX_CORNERS: Final = 1000
 MAX_RADIUS_M: Final = 1_000_000.0
@@ -71,14 +71,14 @@ class NewGeofence(Body):
 class GeofenceChange(Body):
     """What is left out stays; the whole is then checked as a new fence would be."""
 
-    name: Name | None = None
-    shape: Shape | None = None
-    trigger: Trigger | None = None
-    points: list[Point] | None = None
+    name: Name = left_out()
+    shape: Shape = left_out()
+    trigger: Trigger = left_out()
+    points: list[Point] = left_out()
     center: Point | None = None
     radius_m: float | None = None
     vehicle_ids: list[Id] | None = None
-    enabled: bool | None = None
+    enabled: bool = left_out()
 
     def over(self, old: dict[str, Any]) -> dict[str, Any]:
         """The fence as it would be."""

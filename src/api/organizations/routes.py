@@ -50,8 +50,6 @@ async def change_organization(
     organization_id: PathId, body: OrganizationChange, services: ServicesDep, actor: Operator
 ) -> Any:
     changes = body.model_dump(exclude_unset=True)
-    if changes.get("name", "") is None:
-        raise invalid("name", "must not be null")
     async with services.database.connection() as connection:
         await organizations.lock(connection)
         old = await _existing(connection, organization_id)

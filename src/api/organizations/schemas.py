@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from api.fields import Body, Id, Name
+from api.fields import Body, Id, Name, left_out
 
 
 class Organization(BaseModel):
@@ -22,5 +22,5 @@ class NewOrganization(Body):
 
 
 class OrganizationChange(Body):
-    name: Name | None = None
+    name: Name = left_out()
     parent_id: Id | None = None

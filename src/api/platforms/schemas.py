@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from api.fields import Body, Line, Name, Time
+from api.fields import Body, Line, Name, Time, left_out
 
 Edition = Literal["2011"]
 UpDown = Literal["up", "down"]
@@ -71,18 +71,18 @@ class NewPlatform(Body):
 class PlatformChange(Body):
     """What is left out stays."""
 
-    name: Name = ""
-    enabled: bool = True
-    edition: Edition = "2011"
-    host: Host = ""
-    port: Port = 1
-    access_code: UInt32 = 0
-    user_id: UInt32 = 0
-    password: Password = ""
-    platform_id: PlatformId = ""
-    sub_link_host: Host = ""
+    name: Name = left_out()
+    enabled: bool = left_out()
+    edition: Edition = left_out()
+    host: Host = left_out()
+    port: Port = left_out()
+    access_code: UInt32 = left_out()
+    user_id: UInt32 = left_out()
+    password: Password = left_out()
+    platform_id: PlatformId = left_out()
+    sub_link_host: Host = left_out()
     sub_link_port: Port | None = None
-    encrypt: bool = False
-    m1: UInt32 = 0
-    ia1: UInt32 = 0
-    ic1: UInt32 = 0
+    encrypt: bool = left_out()
+    m1: UInt32 = left_out()
+    ia1: UInt32 = left_out()
+    ic1: UInt32 = left_out()

@@ -110,6 +110,7 @@ async def approve_terminal(terminal_id: PathId, body: Approval, services: Servic
             await terminals.bind(connection, [terminal_id], [vehicle_id])
         await actor.record(connection, "terminal.approve", old["phone"], vehicle_id=vehicle_id)
         terminal = await terminals.get(connection, terminal_id)
+    services.bus.publish(FleetChanged("vehicles"))
     services.bus.publish(FleetChanged("terminals"))
     return terminal
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.fields import Body, Id, Line, Phone, Plate, PlateColor, Time
+from api.fields import Body, Id, Line, Phone, Plate, PlateColor, Time, left_out
 
 Standing = Literal["approved", "pending", "blocked"]
 Short = Annotated[Line, Field(max_length=50)]
@@ -47,9 +47,9 @@ class TerminalChange(Body):
     """What is left out stays. Another ``vehicle_id`` moves the terminal from now on; null puts it into stock."""
 
     vehicle_id: Id | None = None
-    manufacturer_id: Short = ""
-    terminal_model: Short = ""
-    terminal_id: Short = ""
+    manufacturer_id: Short = left_out()
+    terminal_model: Short = left_out()
+    terminal_id: Short = left_out()
 
 
 class Approval(Body):

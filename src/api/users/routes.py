@@ -51,7 +51,7 @@ async def change_user(
     user_id: PathId, body: UserChange, services: ServicesDep, actor: Admin, passwords: PasswordsDep
 ) -> Any:
     password_hash = await passwords.hash(body.password) if body.password else None
-    changes = body.model_dump(exclude_none=True, exclude={"password"})
+    changes = body.model_dump(exclude_unset=True, exclude={"password"})
     async with services.database.connection() as connection:
         admins = await users.lock_admins(connection)
         user = await users.get(connection, user_id)
@@ -76,6 +76,9 @@ async def delete_user(user_id: PathId, services: ServicesDep, actor: Admin) -> N
             raise not_found("user", user_id)
         if admins == {user_id}:
             raise _last_admin()
+        if await users.has_history(connection, user_id):
+            detail = f"{user['username']} has handled alarms or sent commands, and the record names them; disable them."
+            raise conflict("user-has-history", detail)
         await users.delete(connection, user_id)
         await actor.record(connection, "user.delete", user["username"])
 

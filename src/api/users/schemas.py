@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from api.fields import Body, Line
+from api.fields import Body, Line, left_out
 
 Role = Literal["viewer", "operator", "admin"]
 Username = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@-]+$")]
@@ -33,7 +33,9 @@ class NewUser(Body):
 
 
 class UserChange(Body):
-    display_name: DisplayName | None = None
-    role: Role | None = None
-    disabled: bool | None = None
-    password: NewPassword | None = None
+    """What is left out stays."""
+
+    display_name: DisplayName = left_out()
+    role: Role = left_out()
+    disabled: bool = left_out()
+    password: NewPassword = left_out()

@@ -11,6 +11,7 @@ from api.deps import Operator, ServicesDep, Viewer
 from api.fields import Id, Line, PathId
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.problems import conflict, invalid, not_found
+from api.services import Services
 from api.terminals.binding import put_into
 from api.vehicles.importing import REQUEST_BODY, import_vehicles, read_upload
 from api.vehicles.schemas import ImportResult, NewVehicle, Vehicle, VehicleChange
@@ -72,7 +73,7 @@ async def create_vehicle(body: NewVehicle, services: ServicesDep, actor: Operato
             connection, "vehicle.create", body.plate, id=vehicle_id, **body.model_dump(exclude_none=True)
         )
         vehicle = await vehicles.get(connection, vehicle_id)
-    services.bus.publish(FleetChanged("vehicles"))
+    _announce(services)
     assert vehicle is not None
     return shape(vehicle)
 
@@ -83,7 +84,7 @@ async def import_vehicle_list(request: Request, services: ServicesDep, actor: Op
     content = await read_upload(request)
     result = await import_vehicles(services.database, actor, content, dry_run=dry_run)
     if not dry_run:
-        services.bus.publish(FleetChanged("vehicles"))
+        _announce(services)
     return result
 
 
@@ -125,7 +126,12 @@ async def retire_vehicle(vehicle_id: PathId, services: ServicesDep, actor: Opera
             raise not_found("vehicle", vehicle_id)
         await vehicles.retire(connection, vehicle_id)
         await actor.record(connection, "vehicle.retire", old["plate"], id=vehicle_id)
-    services.bus.publish(FleetChanged("vehicles"))
+    _announce(services)
+
+
+def _announce(services: Services) -> None:
+    for what in ("vehicles", "terminals"):
+        services.bus.publish(FleetChanged(what))
 
 
 async def _check_organization(connection: AsyncConnection[Any], organization_id: int | None) -> None:

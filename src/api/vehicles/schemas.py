@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.fields import YELLOW, Body, Id, Line, Phone, Plate, PlateColor, Text, Time
+from api.fields import YELLOW, Body, Id, Line, Phone, Plate, PlateColor, Text, Time, left_out
 
 Vin = Annotated[str, Field(max_length=17, pattern=r"^[0-9A-Za-z]*$")]
 VehicleType = Annotated[Line, Field(max_length=50)]
@@ -63,15 +63,15 @@ class NewVehicle(Body):
 class VehicleChange(Body):
     """What is left out stays; null clears."""
 
-    plate: Plate = ""
-    plate_color: PlateColor = YELLOW
+    plate: Plate = left_out()
+    plate_color: PlateColor = left_out()
     vehicle_type: VehicleType | None = None
     vin: Vin | None = None
     organization_id: Id | None = None
     speed_limit_kmh: SpeedLimit | None = None
     overspeed_duration_s: Seconds | None = None
     offline_after_s: PositiveSeconds | None = None
-    note: Note = ""
+    note: Note = left_out()
 
 
 class ImportResult(BaseModel):

@@ -75,7 +75,8 @@ async def queue(connection: AsyncConnection[Any], *, handled_since: datetime, li
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
         _SELECT + " WHERE a.state IN ('open', 'claimed')"
-        " OR a.state IN ('handled', 'false') AND a.handled_at >= %(since)s AND a.begin_time >= %(since)s - interval '2 days'"
+        " OR a.state IN ('handled', 'false') AND a.handled_at >= %(since)s"
+        " AND a.begin_time >= %(since)s - interval '2 days'"
         " ORDER BY a.state IN ('handled', 'false'), a.late, a.severity, a.begin_time DESC LIMIT %(limit)s",
         {"since": handled_since, "limit": limit},
     )

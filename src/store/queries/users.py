@@ -65,6 +65,17 @@ async def delete(connection: AsyncConnection[Any], user_id: int) -> None:
     await connection.execute("DELETE FROM users WHERE id = %s", (user_id,))
 
 
+async def has_history(connection: AsyncConnection[Any], user_id: int) -> bool:
+    """Whether alarms or commands name this user: then the name must stay."""
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM alarm_steps WHERE user_id = %(id)s)"
+        " OR EXISTS (SELECT FROM commands WHERE created_by = %(id)s)",
+        {"id": user_id},
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
 async def lock_admins(connection: AsyncConnection[Any]) -> set[int]:
     """Ids of the administrators that can sign in, locked, so that two changes cannot remove the last two."""
     cursor = await connection.execute(

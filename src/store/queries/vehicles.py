@@ -45,15 +45,16 @@ async def page(
 ) -> list[dict[str, Any]]:
     """Vehicles in service, in order of id, from behind ``after_id`` on.
 
-    ``plate_like`` and ``phone_like`` are LIKE patterns (see ``contains``); one of them matching is enough.
+    ``plate_like`` and ``phone_like`` are LIKE patterns (see ``contains``); one of them matching is enough. Plates are
+    compared without their dot.
     """
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
         _SELECT + " AND v.id > %(after_id)s"
         " AND (%(organization_id)s::int IS NULL OR v.organization_id = %(organization_id)s)"
         " AND (%(online)s::boolean IS NULL OR coalesce(t.online, false) = %(online)s)"
-        " AND (%(plate)s::text IS NULL OR v.plate ILIKE %(plate)s OR %(phone)s::text IS NOT NULL AND EXISTS"
-        " (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone)s))"
+        " AND (%(plate)s::text IS NULL OR replace(v.plate, '·', '') ILIKE %(plate)s"
+        " OR %(phone)s::text IS NOT NULL AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone)s))"
         " ORDER BY v.id LIMIT %(limit)s",
         {"after_id": after_id, "organization_id": organization_id, "online": online, "plate": plate_like,
          "phone": phone_like, "limit": limit},
