@@ -97,7 +97,7 @@ class LoginDesk:
             body, code, code_hash = link.issued
             if body == event.body and code_hash == identity.auth_code_hash:
                 self._counters.count("registrations_ignored", "repeated")
-                link.connection.accept_registration(header, code, edition)  # the first answer got lost
+                link.connection.repeat_registration(header, code)  # the first answer got lost, or this is a late copy
                 return
         admission = admit(identity, message.terminal_id, is_open=self._is_open)
         if not admission.result and identity is None and len(self._identities) >= self._max_terminals:

@@ -373,6 +373,11 @@ class TerminalConnection:
             self._unauthenticated_bytes = 0
         self._step(Step.REGISTRATION_ACCEPTED)
         self.edition = edition or header.edition
+        self.repeat_registration(header, auth_code)
+
+    def repeat_registration(self, header: Header, auth_code: str) -> None:
+        """Answer a registration that came once more (a retry, a datagram late) as the first time; the link stays as it
+        is, authenticated where it was."""
         self._answer(header, 0x8100, _WORD.pack(header.serial_no) + b"\0" + auth_code.encode("ascii"))
 
     def refuse_registration(self, header: Header, result: int) -> None:

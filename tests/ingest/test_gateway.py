@@ -126,6 +126,15 @@ async def test_a_repeated_registration_gets_the_same_code(site: Site) -> None:
     assert await terminal.authenticate(first[1]) == 1
 
 
+async def test_a_late_copy_of_the_registration_logs_nobody_out(site: Site) -> None:
+    terminal = await site.terminal()
+    _, code = await terminal.register()
+    assert await terminal.authenticate(code) == 0
+    assert (await terminal.register())[1] == code
+    assert await terminal.ask(0x0200, REPORT) == 0
+    assert not [fact for fact in await site.facts() if isinstance(fact, SessionChange) and not fact.online]
+
+
 async def test_answers_go_to_the_link_that_asked_in_order(site: Site) -> None:
     terminals = [await site.terminal(str(13900000000 + number)) for number in range(5)]
     for terminal in terminals:
