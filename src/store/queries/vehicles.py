@@ -54,7 +54,8 @@ async def page(
         " AND (%(organization_id)s::int IS NULL OR v.organization_id = %(organization_id)s)"
         " AND (%(online)s::boolean IS NULL OR coalesce(t.online, false) = %(online)s)"
         " AND (%(plate)s::text IS NULL OR replace(v.plate, '·', '') ILIKE %(plate)s"
-        " OR %(phone)s::text IS NOT NULL AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone)s))"
+        " OR %(phone)s::text IS NOT NULL"
+        " AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone)s))"
         " ORDER BY v.id LIMIT %(limit)s",
         {"after_id": after_id, "organization_id": organization_id, "online": online, "plate": plate_like,
          "phone": phone_like, "limit": limit},

@@ -1056,16 +1056,22 @@ export interface components {
          */
         GeofenceChange: {
             /** Name */
-            name?: string | null;
-            /** Shape */
-            shape?: ("polygon" | "circle") | null;
-            /** Trigger */
-            trigger?: ("enter" | "leave" | "both") | null;
+            name?: string;
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape?: "polygon" | "circle";
+            /**
+             * Trigger
+             * @enum {string}
+             */
+            trigger?: "enter" | "leave" | "both";
             /** Points */
             points?: [
                 number,
                 number
-            ][] | null;
+            ][];
             /** Center */
             center?: [
                 number,
@@ -1076,7 +1082,7 @@ export interface components {
             /** Vehicle Ids */
             vehicle_ids?: number[] | null;
             /** Enabled */
-            enabled?: boolean | null;
+            enabled?: boolean;
         };
         /**
          * Handling
@@ -1119,7 +1125,10 @@ export interface components {
             type: "delta";
             /** Seq */
             seq: number;
-            /** Time */
+            /**
+             * Time
+             * Format: date-time
+             */
             time: string;
             /** Positions */
             positions: (number | null)[][];
@@ -1171,7 +1180,10 @@ export interface components {
             type: "snapshot";
             /** Seq */
             seq: number;
-            /** Time */
+            /**
+             * Time
+             * Format: date-time
+             */
             time: string;
             /** Position Columns */
             position_columns: string[];
@@ -1484,7 +1496,7 @@ export interface components {
         /** OrganizationChange */
         OrganizationChange: {
             /** Name */
-            name?: string | null;
+            name?: string;
             /** Parent Id */
             parent_id?: number | null;
         };
@@ -1618,79 +1630,39 @@ export interface components {
          * @description What is left out stays.
          */
         PlatformChange: {
-            /**
-             * Name
-             * @default
-             */
-            name: string;
-            /**
-             * Enabled
-             * @default true
-             */
-            enabled: boolean;
+            /** Name */
+            name?: string;
+            /** Enabled */
+            enabled?: boolean;
             /**
              * Edition
-             * @default 2011
              * @constant
              */
-            edition: "2011";
-            /**
-             * Host
-             * @default
-             */
-            host: string;
-            /**
-             * Port
-             * @default 1
-             */
-            port: number;
-            /**
-             * Access Code
-             * @default 0
-             */
-            access_code: number;
-            /**
-             * User Id
-             * @default 0
-             */
-            user_id: number;
-            /**
-             * Password
-             * @default
-             */
-            password: string;
-            /**
-             * Platform Id
-             * @default
-             */
-            platform_id: string;
-            /**
-             * Sub Link Host
-             * @default
-             */
-            sub_link_host: string;
+            edition?: "2011";
+            /** Host */
+            host?: string;
+            /** Port */
+            port?: number;
+            /** Access Code */
+            access_code?: number;
+            /** User Id */
+            user_id?: number;
+            /** Password */
+            password?: string;
+            /** Platform Id */
+            platform_id?: string;
+            /** Sub Link Host */
+            sub_link_host?: string;
             /** Sub Link Port */
             sub_link_port?: number | null;
-            /**
-             * Encrypt
-             * @default false
-             */
-            encrypt: boolean;
-            /**
-             * M1
-             * @default 0
-             */
-            m1: number;
-            /**
-             * Ia1
-             * @default 0
-             */
-            ia1: number;
-            /**
-             * Ic1
-             * @default 0
-             */
-            ic1: number;
+            /** Encrypt */
+            encrypt?: boolean;
+            /** M1 */
+            m1?: number;
+            /** Ia1 */
+            ia1?: number;
+            /** Ic1 */
+            ic1?: number;
         };
         /**
          * PlatformLink
@@ -1848,21 +1820,12 @@ export interface components {
         TerminalChange: {
             /** Vehicle Id */
             vehicle_id?: number | null;
-            /**
-             * Manufacturer Id
-             * @default
-             */
-            manufacturer_id: string;
-            /**
-             * Terminal Model
-             * @default
-             */
-            terminal_model: string;
-            /**
-             * Terminal Id
-             * @default
-             */
-            terminal_id: string;
+            /** Manufacturer Id */
+            manufacturer_id?: string;
+            /** Terminal Model */
+            terminal_model?: string;
+            /** Terminal Id */
+            terminal_id?: string;
         };
         /**
          * TileSource
@@ -1958,16 +1921,22 @@ export interface components {
             /** Disabled */
             disabled: boolean;
         };
-        /** UserChange */
+        /**
+         * UserChange
+         * @description What is left out stays.
+         */
         UserChange: {
             /** Display Name */
-            display_name?: string | null;
-            /** Role */
-            role?: ("viewer" | "operator" | "admin") | null;
+            display_name?: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role?: "viewer" | "operator" | "admin";
             /** Disabled */
-            disabled?: boolean | null;
+            disabled?: boolean;
             /** Password */
-            password?: string | null;
+            password?: string;
         };
         /**
          * Vehicle
@@ -2015,15 +1984,13 @@ export interface components {
             /**
              * Plate
              * @description 车牌号; the VIN of a vehicle without a plate
-             * @default
              */
-            plate: string;
+            plate?: string;
             /**
              * Plate Color
              * @description 车牌颜色, JT/T 415-2006 5.4.12
-             * @default 2
              */
-            plate_color: number;
+            plate_color?: number;
             /** Vehicle Type */
             vehicle_type?: string | null;
             /** Vin */
@@ -2036,11 +2003,8 @@ export interface components {
             overspeed_duration_s?: number | null;
             /** Offline After S */
             offline_after_s?: number | null;
-            /**
-             * Note
-             * @default
-             */
-            note: string;
+            /** Note */
+            note?: string;
         };
         /** VehicleTerminal */
         VehicleTerminal: {
