@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from api.fields import Body, Id, Text, Time
 
-MAX_TEXT_BYTES: Final = 1024  # JT/T 808-2019 8.18: the text of 0x8300, GBK
+MAX_TEXT_BYTES: Final = 1024  # of the text of 0x8300 (文本信息下发), JT/T 808-2013 and 2019
 MAX_EXPIRES_S: Final = 7 * 86400
 
 
 def _terminal_text(text: str) -> str:
-    """Terminals speak GBK (JT/T 808-2019 4.2)."""
+    """A text that terminals can show: they speak GBK (STRING of JT/T 808)."""
     if not text.strip():
         raise ValueError("must not be empty")
     try:
