@@ -204,7 +204,7 @@ const en: Record<keyof typeof zh, string> = {
 
   'command.failed': 'The command was not taken',
   'command.locateQueued': 'Asked {plate} where it is',
-  'command.arrived': '{plate} has answered',
+  'command.arrived': 'The terminal of {plate} has confirmed',
   'command.none': 'No commands yet',
   'command.noneHint': 'Choose a vehicle, then M sends a text and L asks where it is; what becomes of it shows here live.',
   'command.attempt': 'attempt {n}',
@@ -235,7 +235,8 @@ const en: Record<keyof typeof zh, string> = {
   'card.locate': 'Locate',
   'card.track': 'Track',
   'card.follow': 'Follow',
-  'card.watch': 'Watch',
+  'card.moreAlarms': '{n} more',
+  'card.fewer': 'Fewer',
   'card.cannotSend': 'It has no approved terminal, or you may not send',
   'card.place': 'Place',
   'card.showOnMap': 'Show on the map',

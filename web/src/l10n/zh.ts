@@ -203,7 +203,7 @@ export default {
 
   'command.failed': '指令提交失败',
   'command.locateQueued': '已点名 {plate}',
-  'command.arrived': '{plate} 已应答',
+  'command.arrived': '{plate} 的终端已确认',
   'command.none': '还没有下发过指令',
   'command.noneHint': '选中车辆后按 M 发文本、按 L 点名；下发结果会在这里实时更新。',
   'command.attempt': '第 {n} 次',
@@ -234,7 +234,8 @@ export default {
   'card.locate': '点名',
   'card.track': '轨迹',
   'card.follow': '跟随',
-  'card.watch': '关注',
+  'card.moreAlarms': '还有 {n} 条',
+  'card.fewer': '收起',
   'card.cannotSend': '没有可用的终端，或您没有下发权限',
   'card.place': '位置',
   'card.showOnMap': '在地图上显示',

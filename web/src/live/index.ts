@@ -81,7 +81,10 @@ const controller = new LiveController(
       if (message.positions.length || message.online.length) version.positions++
       if (message.alarms.length || hasExpired) version.alarms++
       if (fresh.length) for (const listener of alarmListeners) listener(fresh)
-      if (message.commands.length) keepCommands(message.commands)
+      if (message.commands.length) {
+        keepCommands(message.commands)
+        for (const listener of commandListeners) listener(message.commands)
+      }
       if (message.fleet.length) void readLists(message.fleet)
     },
     refused: () => onRefused(),
@@ -138,7 +141,6 @@ export function keepCommands(changed: Command[]): void {
     commands.delete(oldest)
   }
   version.commands++
-  for (const listener of commandListeners) listener(changed)
 }
 
 /** Read again what the server says has changed. A failure is left to the next change or reconnect. */

@@ -61,8 +61,10 @@ function isWriting(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable], .el-select') !== null
 }
 
-function isDialogOpen(): boolean {
-  return [...document.querySelectorAll<HTMLElement>('.el-overlay')].some((overlay) => overlay.style.display !== 'none')
+/** A dialog or an open menu has the keyboard to itself. */
+function isCovered(): boolean {
+  const floating = document.querySelectorAll<HTMLElement>('.el-overlay, .el-popper[aria-hidden="false"]:not([role="tooltip"])')
+  return [...floating].some((element) => element.style.display !== 'none')
 }
 
 function nameOf(event: KeyboardEvent): string {
@@ -72,13 +74,13 @@ function nameOf(event: KeyboardEvent): string {
 }
 
 function onKeydown(event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isDialogOpen()) return
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isCovered()) return
   if (isWriting(event.target)) {
     if (event.key === 'Escape') (event.target as HTMLElement).blur()
     return
   }
-  // Space and Enter belong to the button that has the focus.
-  if (event.key === ' ' && event.target instanceof HTMLElement && event.target.closest('button, a, [role="tab"]')) return
+  // Space belongs to the button that the keyboard has walked to; one that was only clicked has no claim to it.
+  if (event.key === ' ' && event.target instanceof HTMLButtonElement && event.target !== clicked) return
   let name = nameOf(event)
   if (name === 'G' && !event.repeat) {
     prefixAt = event.timeStamp
@@ -92,11 +94,17 @@ function onKeydown(event: KeyboardEvent): void {
     const handler = handlers[action]
     if (handler && handler() !== false) {
       event.preventDefault()
+      // Or the key's release would click the button that was clicked last.
+      if (event.key === ' ' && event.target instanceof HTMLButtonElement) event.target.blur()
       return
     }
   }
 }
 
+let clicked: Element | null = null
+
 export function listenToKeyboard(): void {
-  window.addEventListener('keydown', onKeydown)
+  window.addEventListener('pointerdown', (event) => (clicked = (event.target as Element).closest('button')), { capture: true })
+  // While the event is on its way down: later the Escape that closes a dialog would find it gone, and close more.
+  window.addEventListener('keydown', onKeydown, { capture: true })
 }

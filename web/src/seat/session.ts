@@ -3,6 +3,9 @@
 import { computed, shallowRef } from 'vue'
 import { api, ApiProblem, onExpired, type User } from '@/client'
 import { reconnectLive, startLive, stopLive } from '@/live'
+import { read, write } from '@/ui/stored'
+
+const KNOWN = 'signedIn'
 
 export const user = shallowRef<User | null>(null)
 export const isExpired = shallowRef(false)
@@ -29,11 +32,15 @@ export async function readCentreName(): Promise<void> {
 
 /** Are we still known from before? Called once, before the first page. A server that is away is not a "no". */
 export async function resume(): Promise<'in' | 'out' | 'away'> {
+  // Nobody signed in from this browser: no need to ask and be told so.
+  if (!read(KNOWN, false)) return 'out'
   try {
     enter(await api.currentUser())
     return 'in'
   } catch (error) {
-    return error instanceof ApiProblem && error.status === 401 ? 'out' : 'away'
+    if (!(error instanceof ApiProblem) || error.status !== 401) return 'away'
+    write(KNOWN, null)
+    return 'out'
   }
 }
 
@@ -55,15 +62,18 @@ export async function signOut(): Promise<void> {
   } finally {
     release(false)
     stopLive()
+    write(KNOWN, null)
     user.value = null
   }
 }
 
 function enter(next: User): void {
+  const wasExpired = isExpired.value
   user.value = next
   release(true)
+  write(KNOWN, true)
   startLive(() => void checkStillKnown())
-  reconnectLive()
+  if (wasExpired) reconnectLive()
 }
 
 function release(isBack: boolean): void {

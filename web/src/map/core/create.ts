@@ -1,6 +1,7 @@
 /** One map object on a page. MapLibre is loaded only here, and only when a map is shown. */
 
 import 'maplibre-gl/dist/maplibre-gl.css'
+import './map.css'
 import { AttributionControl, Map as MapLibre, NavigationControl, ScaleControl, setWorkerUrl, type GeoJSONSource } from 'maplibre-gl'
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
 import { api, type TileSource } from '@/client'
@@ -58,7 +59,7 @@ export async function createMap(container: HTMLElement, viewName: string): Promi
   })
   map.touchZoomRotate.disableRotation()
   map.keyboard.disableRotation()
-  map.addControl(new AttributionControl({ compact: true }), 'bottom-right')
+  map.addControl(new AttributionControl({ compact: false }), 'bottom-right')
   map.addControl(new ScaleControl({ maxWidth: 96 }), 'bottom-left')
   map.addControl(new NavigationControl({ showCompass: false }), 'top-right')
   map.on('moveend', () => {
@@ -66,7 +67,6 @@ export async function createMap(container: HTMLElement, viewName: string): Promi
     write(`view.${viewName}`, { center: [+lng.toFixed(5), +lat.toFixed(5)], zoom: +map.getZoom().toFixed(2) })
   })
   await new Promise<void>((resolve) => map.once('style.load', () => resolve()))
-  container.querySelector('.maplibregl-compact-show')?.classList.remove('maplibregl-compact-show')
   addSymbols(map)
   void addPlaces(map)
   return map

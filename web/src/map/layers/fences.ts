@@ -1,6 +1,6 @@
 /** Geofences as quiet outlines with their names. */
 
-import type { Feature, Polygon } from 'geojson'
+import type { Feature, Point, Polygon, Position } from 'geojson'
 import type { GeoJSONSource, Map as MapLibre } from 'maplibre-gl'
 import type { Geofence } from '@/client'
 import { token } from '@/ui/theme'
@@ -8,6 +8,8 @@ import { circleRing, onMap } from '../core/datum'
 import { repaintLayer } from '../core/paint'
 
 const SOURCE = 'fences'
+/** A point a fence: a polygon's name would stand once in every tile. */
+const NAMES = 'fences-names'
 
 export function fenceFeature(fence: Pick<Geofence, 'shape' | 'points' | 'center' | 'radius_m'>): Feature<Polygon> | null {
   let ring
@@ -22,19 +24,26 @@ export function fenceFeature(fence: Pick<Geofence, 'shape' | 'points' | 'center'
   return { type: 'Feature', properties: {}, geometry: { type: 'Polygon', coordinates: [ring] } }
 }
 
+/** Where the name stands: on the northern edge, over the line. */
+function middle(feature: Feature<Polygon>): Position {
+  const ring = feature.geometry.coordinates[0]!
+  return ring.reduce((top, corner) => (corner[1]! > top[1]! ? corner : top))
+}
+
 export class FenceLayer {
   constructor(
     private readonly map: MapLibre,
     before?: string,
   ) {
     map.addSource(SOURCE, { type: 'geojson', data: { type: 'FeatureCollection', features: [] } })
+    map.addSource(NAMES, { type: 'geojson', data: { type: 'FeatureCollection', features: [] } })
     const paint = this.paint()
     map.addLayer({ id: 'fences-fill', type: 'fill', source: SOURCE, paint: paint.fill }, before)
     map.addLayer({ id: 'fences-line', type: 'line', source: SOURCE, paint: paint.line }, before)
     map.addLayer(
       {
-        id: 'fences-name', type: 'symbol', source: SOURCE, minzoom: 8,
-        layout: { 'text-field': ['get', 'name'], 'text-size': 11.5 },
+        id: 'fences-name', type: 'symbol', source: NAMES, minzoom: 8,
+        layout: { 'text-field': ['get', 'name'], 'text-size': 11.5, 'text-anchor': 'bottom', 'text-offset': [0, -0.3] },
         paint: paint.name,
       },
       before,
@@ -48,7 +57,15 @@ export class FenceLayer {
       feature.properties = { id: fence.id, name: fence.name, enabled: fence.enabled, picked: fence.id === pickedId }
       return [feature]
     })
-    await this.map.getSource<GeoJSONSource>(SOURCE)?.setData({ type: 'FeatureCollection', features })
+    const names = features.map((feature): Feature<Point> => ({
+      type: 'Feature',
+      properties: feature.properties,
+      geometry: { type: 'Point', coordinates: middle(feature) },
+    }))
+    await Promise.all([
+      this.map.getSource<GeoJSONSource>(SOURCE)?.setData({ type: 'FeatureCollection', features }),
+      this.map.getSource<GeoJSONSource>(NAMES)?.setData({ type: 'FeatureCollection', features: names }),
+    ])
   }
 
   show(isShown: boolean): void {

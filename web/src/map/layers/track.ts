@@ -111,11 +111,11 @@ export class TrackLayer {
   }
 
   /** Show the whole drive, beside what covers the map at its right and foot. */
-  fit(track: Track, padding: { right: number; bottom: number }): void {
+  fit(track: Track, covered: { right: number; bottom: number }): void {
     if (!track.length) return
     const bounds = new LngLatBounds()
     for (let i = 0; i < track.length; i++) bounds.extend(onMap(track.latitudeDeg[i]!, track.longitudeDeg[i]!))
-    this.map.fitBounds(bounds, { padding: { top: 48, left: 56, right: padding.right + 48, bottom: padding.bottom + 40 }, maxZoom: 15, duration: 400 })
+    this.map.fitBounds(bounds, { padding: { top: 64, left: 64, right: covered.right + 56, bottom: covered.bottom + 32 }, maxZoom: 15, duration: 400 })
   }
 
   async move(latitudeDeg: number, longitudeDeg: number, headingDeg: number, isMoving: boolean): Promise<void> {

@@ -16,7 +16,7 @@ const PINNED = 'vehicles-pinned'
 const PICKABLE = ['vehicles-symbol', 'vehicles-pinned-symbol']
 const LAYER_IDS = [
   'vehicles-cluster', 'vehicles-cluster-count', 'vehicles-ring', 'vehicles-symbol', 'vehicles-label', 'vehicles-pinned-halo',
-  'vehicles-pinned-ring', 'vehicles-pinned-symbol', 'vehicles-pinned-label',
+  'vehicles-pinned-ring', 'vehicles-pinned-symbol', 'vehicles-pinned-label', 'vehicles-named-label',
 ] // prettier-ignore
 
 /** Severities up to this one are never hidden in a cluster. */
@@ -29,8 +29,8 @@ export interface VehicleLayerState {
   watched: ReadonlySet<number>
   /** null: all of them. */
   shownStates: ReadonlySet<VehicleState> | null
-  /** Fewer words and fainter, while a track is on the map. */
-  isDimmed: boolean
+  /** Only the selected one, while its past is on the map. */
+  isAlone: boolean
 }
 
 export class VehicleLayer {
@@ -65,7 +65,7 @@ export class VehicleLayer {
       const vehicle = vehicles.get(id)
       const kind = positions.state(slot)
       const isSelected = id === state.selectedId
-      if (!vehicle && !isSelected) continue
+      if ((!vehicle || state.isAlone) && !isSelected) continue
       if (state.shownStates && !state.shownStates.has(kind) && !isSelected) continue
       const severity = positions.severity[slot]!
       const isPinned = isSelected || state.watched.has(id) || (severity > 0 && severity <= SERIOUS)
@@ -81,13 +81,11 @@ export class VehicleLayer {
           plate: vehicle ? stamped(vehicle.plate) : '',
           fade: kind === VehicleState.Offline ? fade(nowMs - positions.timeMs[slot]!) : 1,
           selected: isSelected,
-          named: isSelected || state.watched.has(id),
+          named: (isSelected && !state.isAlone) || state.watched.has(id),
         },
       }
       ;(isPinned ? pinned : calm).push(feature)
     }
-    this.map.setPaintProperty('vehicles-symbol', 'icon-opacity', state.isDimmed ? 0.25 : ['get', 'fade'])
-    this.map.setLayoutProperty('vehicles-label', 'visibility', state.isDimmed ? 'none' : 'visible')
     await Promise.all([
       this.map.getSource<GeoJSONSource>(CALM)?.setData({ type: 'FeatureCollection', features: calm }),
       this.map.getSource<GeoJSONSource>(PINNED)?.setData({ type: 'FeatureCollection', features: pinned }),
@@ -133,8 +131,10 @@ export class VehicleLayer {
   private layers(): LayerSpecification[] {
     const isCluster = ['has', 'point_count'] as ['has', string]
     const noCluster = ['!', isCluster] as ['!', ['has', string]]
-    const bySeverity = (property: string) =>
-      ['match', ['get', property], 1, token('alarm-1'), 2, token('alarm-2'), 3, token('alarm-3'), 4, token('alarm-4'), token('dim')] as never // prettier-ignore
+    const bySeverity = (property: string, upTo = 4) => {
+      const cases = [1, 2, 3, 4].slice(0, upTo).flatMap((severity) => [severity, token(`alarm-${severity}`)])
+      return ['match', ['get', property], ...cases, token('dim')] as never
+    }
     const ring = {
       'circle-radius': 13,
       'circle-color': 'rgba(0,0,0,0)',
@@ -162,13 +162,13 @@ export class VehicleLayer {
         paint: {
           'circle-radius': ['step', ['get', 'point_count'], 12, 20, 14, 100, 17, 500, 21],
           'circle-color': token('surface'),
-          'circle-stroke-color': bySeverity('worst'),
-          'circle-stroke-width': ['case', ['<', ['get', 'worst'], 9], 2.2, 1.2],
+          'circle-stroke-color': bySeverity('worst', 3),
+          'circle-stroke-width': ['case', ['<=', ['get', 'worst'], 3], 1.8, 1.2],
         },
       },
       {
         id: 'vehicles-cluster-count', type: 'symbol', source: CALM, filter: isCluster,
-        layout: { 'text-field': ['get', 'point_count_abbreviated'], 'text-size': 11.5, 'text-allow-overlap': true },
+        layout: { 'text-field': ['get', 'point_count_abbreviated'], 'text-size': 11.5, 'text-allow-overlap': true, 'text-ignore-placement': true },
         paint: { 'text-color': token('text') },
       },
       { id: 'vehicles-ring', type: 'circle', source: CALM, filter: ['all', noCluster, ['>', ['get', 'severity'], 0]], paint: ring },
@@ -181,8 +181,13 @@ export class VehicleLayer {
       { id: 'vehicles-pinned-ring', type: 'circle', source: PINNED, filter: ['>', ['get', 'severity'], 0], paint: ring },
       { id: 'vehicles-pinned-symbol', type: 'symbol', source: PINNED, layout: symbol, paint: { 'icon-opacity': ['get', 'fade'] } },
       {
-        id: 'vehicles-pinned-label', type: 'symbol', source: PINNED, filter: ['any', ['get', 'named'], ['>=', ['zoom'], 9]],
-        layout: { ...label, 'text-offset': [0, 1.35], 'symbol-sort-key': ['case', ['get', 'selected'], 0, ['get', 'named'], 1, 2], 'text-allow-overlap': ['get', 'named'] as never },
+        id: 'vehicles-pinned-label', type: 'symbol', source: PINNED, minzoom: 9, filter: ['!', ['get', 'named']],
+        layout: { ...label, 'text-offset': [0, 1.35] },
+        paint: ink,
+      },
+      {
+        id: 'vehicles-named-label', type: 'symbol', source: PINNED, filter: ['get', 'named'],
+        layout: { ...label, 'text-offset': [0, 1.35], 'text-allow-overlap': true },
         paint: ink,
       },
     ] // prettier-ignore
