@@ -107,12 +107,10 @@ class Fleet:
         self._must_save = False
         self._tasks: list[asyncio.Task[None]] = []
         self.terminals: list[Terminal] = []
-        self.vehicles: list[SimulatedVehicle] = []
         kept = _read_state(state) if state else {}
         now = time.time()
-        for index in range(terminals):
-            about = _vehicle(index, seed, editions, udp_share, first_phone)
-            self.vehicles.append(about)
+        self.vehicles = fleet_vehicles(terminals, seed, editions=editions, udp_share=udp_share, first_phone=first_phone)
+        for index, about in enumerate(self.vehicles):
             self.terminals.append(self._terminal(about, index, now, behaviour, kept.get(about.phone, {})))
 
     def _terminal(
@@ -240,6 +238,18 @@ def _read_state(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(state, dict):
         raise ValueError(f"{path} is no state of a simulated fleet; delete it to begin anew")
     return state
+
+
+def fleet_vehicles(
+    terminals: int,
+    seed: int = 1,
+    *,
+    editions: Sequence[tuple[str, float]] = EDITIONS,
+    udp_share: float = 0.1,
+    first_phone: int = FIRST_PHONE,
+) -> list[SimulatedVehicle]:
+    """The vehicles that a fleet with these arguments has, without making it."""
+    return [_vehicle(index, seed, editions, udp_share, first_phone) for index in range(terminals)]
 
 
 def _vehicle(

@@ -173,7 +173,12 @@ class Core:
             settings=ApiSettings(
                 centre_name=settings.center_name,
                 version=version("roadwarden"),
-                map=MapSettings(tiles_url=settings.map_tiles_url or "", attribution=settings.map_tiles_attribution),
+                allowed_origins=frozenset(settings.allowed_origins),
+                map=MapSettings(
+                    tiles_url=settings.map_tiles_url or "",
+                    datum="gcj02" if settings.map_tiles_gcj02 else "wgs84",
+                    attribution=settings.map_tiles_attribution,
+                ),
             ),
             link_status=lambda: cast(list[LinkStatus], self.forwarder.status()),
             gateway_stats=self.control.stats,
@@ -240,6 +245,7 @@ def uvicorn_config(app: Callable[..., Any]) -> uvicorn.Config:
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=65536,
+        ws_per_message_deflate=False,  # it would compress the same delta once for every console
         timeout_graceful_shutdown=1,
         server_header=False,
     )

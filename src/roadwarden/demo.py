@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -12,14 +14,23 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from roadwarden.process import Child
 from roadwarden.settings import PREFIX, SettingsError, load_settings
+from simulators.fleet import SimulatedVehicle, fleet_vehicles
 
 PLATFORM_NAME: Final = "模拟省级平台"
+DANGEROUS: Final = "危险品运输车"
+SPEED_LIMITS_KMH: Final = {"客车": 100, DANGEROUS: 80}
+FENCES: Final = (
+    ("沈阳市区危险品禁行区", (41.8, 123.43), 9_000),
+    ("大连市区危险品禁行区", (38.93, 121.62), 6_000),
+)
 READY_S: Final = 180.0  # the first start makes the database
 STOP_S: Final = 9.0
 
@@ -53,13 +64,11 @@ class Api:
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         self.call("POST", "sessions", {"username": "admin", "password": password})
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
-            self._root + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None = None, content: str = "application/json"
+    ) -> Any:
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(self._root + path, method=method, data=data, headers={"Content-Type": content})
         with self._opener.open(request, timeout=10) as response:
             content = response.read()
         return json.loads(content) if content else None
@@ -85,6 +94,28 @@ class Api:
                 "platform_id": "21010000001",
             },
         )
+
+    def enter_fleet(self, vehicles: Sequence[SimulatedVehicle]) -> None:
+        """Put the simulated vehicles into the books, as a company would its own: by CSV import. Does nothing again."""
+        if self.call("GET", "organizations?limit=1")["items"]:
+            return
+        table = io.StringIO()
+        writer = csv.writer(table)
+        writer.writerow(("车牌号", "车牌颜色", "终端手机号", "所属企业", "车辆类型", "限速"))
+        for one in vehicles:
+            limit = SPEED_LIMITS_KMH.get(one.vehicle_type, 90)
+            writer.writerow((one.plate, one.plate_color, one.phone, one.company, one.vehicle_type, limit))
+        self.call("POST", "vehicles/import", table.getvalue().encode(), "text/csv")
+        dangerous = [one.plate for one in vehicles if one.vehicle_type == DANGEROUS]
+        ids = [
+            item["id"]
+            for plate in dangerous
+            for item in self.call("GET", f"vehicles?q={quote(plate)}")["items"]
+            if item["plate"] == plate
+        ]
+        for name, center, radius_m in FENCES:
+            fence = {"name": name, "shape": "circle", "trigger": "enter", "center": center, "radius_m": radius_m}
+            self.call("POST", "geofences", fence | {"vehicle_ids": ids})
 
 
 class Demo:
@@ -115,6 +146,7 @@ class Demo:
                 return 1
             http = self._addresses["http"]
             api = Api(http, password)
+            api.enter_fleet(fleet_vehicles(self._terminals, self._seed))
             superior = self._start("superior", ["roadwarden.cli", "superior", "--port", "0"])
             self._start("fleet", self._fleet_arguments(data_dir))
             self._connect(api, superior)

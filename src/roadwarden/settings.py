@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         "approve", description="`open` takes in every terminal that registers; `approve` lists unknown ones to approve"
     )
     center_name: str = Field("道路运输车辆监控中心", description="name of the monitoring centre, shown in the console")
+    allowed_origins: list[str] = Field(
+        [], description="JSON list of further origins the console is served from, when a proxy rewrites Host"
+    )
     map_tiles_url: str | None = Field(
         None, description="XYZ map tiles, e.g. `https://tiles.example/{z}/{x}/{y}.png`; absent: the built-in map"
     )

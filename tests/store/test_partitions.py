@@ -63,7 +63,7 @@ async def test_every_piece_has_the_indexes(database: store.Database, server: Ser
         "JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam "
         "WHERE t.oid = (SELECT tableoid FROM positions) ORDER BY 1",
     )
-    assert rows == [("brin", ["pages_per_range=32"], False), ("btree", None, True)]
+    assert rows == [("brin", ["pages_per_range=64", "autosummarize=on"], False), ("btree", None, True)]
 
 
 async def test_days_ahead_are_made_once(database: store.Database, server: Server) -> None:

@@ -106,7 +106,7 @@ CREATE TABLE positions (
     other_items             bytea                                    -- verbatim: id, length, value, ...
 ) /*PARTITION BY RANGE (time)*/;
 CREATE UNIQUE INDEX positions_fix ON positions (vehicle_id, time, terminal_id, fix_hash);
-CREATE INDEX positions_journal ON positions USING brin (journal_offset) WITH (pages_per_range = 32);
+CREATE INDEX positions_journal ON positions USING brin (journal_offset) WITH (pages_per_range = 64, autosummarize = on);
 
 CREATE TABLE latest_positions (
     vehicle_id      integer PRIMARY KEY,
