@@ -10,7 +10,7 @@ ONLY ?=
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev console run serve test lint format types client bench lock timescaledb clean
+.PHONY: help setup setup-dev console run serve test pictures lint format types client bench lock timescaledb clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ serve: setup ## the server alone
 
 test: setup-dev ## all tests; what a machine lacks (browser, TimescaleDB) is skipped and said
 	$(BIN)/python -m pytest $(ONLY)
+
+pictures: setup-dev ## take the manual's pictures of the console anew
+	ROADWARDEN_PICTURES=docs/pictures $(BIN)/python -m pytest tests/console
 
 lint: setup-dev ## style, import direction
 	$(BIN)/ruff check .

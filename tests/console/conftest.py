@@ -1,0 +1,111 @@
+"""A real server with a small simulated fleet, and a real browser to look at it.
+
+Screenshots go to tests/artifacts (ignored by git); with ROADWARDEN_PICTURES=docs/pictures those that the README and the
+manual show are taken anew (`make pictures`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.server import PASSWORD, Client, running_server
+
+ROOT = Path(__file__).parents[2]
+TERMINALS = 30
+FLAGS = (
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+)  # fmt: skip
+
+
+def missing(reason: str) -> None:
+    """Skip, visibly; where a browser is required, fail."""
+    if "browser" in os.environ.get("ROADWARDEN_TEST_REQUIRE", ""):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class Console:
+    """Where the console is, and how to get in."""
+
+    url: str
+    username: str
+    password: str
+    client: Client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        missing("no chromium here (Debian: apt install chromium fonts-wqy-microhei)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """The server as `roadwarden serve` runs it, with terminals on the road."""
+    if not (ROOT / "src" / "api" / "console" / "index.html").exists():
+        missing("the console is not built: `make console`")
+    with running_server(tmp_path_factory.mktemp("console") / "data") as (server, client):
+        host, port = server.jt808()
+        command = [
+            sys.executable, "-m", "roadwarden.cli", "simulate", "--host", host, "--port", str(port),
+            "--terminals", str(TERMINALS), "--interval", "1", "--seed", "7", "--no-bad-links",
+        ]  # fmt: skip
+        fleet = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            yield Console(client.root, "admin", PASSWORD, client)
+        finally:
+            fleet.send_signal(signal.SIGTERM)
+            fleet.wait(15)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1440, "height": 810}, locale="zh-CN", timezone_id="Asia/Shanghai")
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, console: Console) -> Iterator[Page]:
+    """A page that has to stay on our own origin and say nothing wrong."""
+    page = context.new_page()
+    foreign: list[str] = []
+    faults: list[str] = []
+    own = re.compile(rf"^(?:{re.escape(console.url)}|{re.escape(console.url.replace('http', 'ws'))}|data:|blob:)")
+    page.on("request", lambda request: None if own.match(request.url) else foreign.append(request.url))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    assert foreign == [], "requests left the server's own origin"
+    assert [fault for fault in faults if "401" not in fault] == []  # 401: nobody is signed in yet
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Take a screenshot under a name; named ones of docs/pictures only when asked for."""
+    folder = ROOT / os.environ.get("ROADWARDEN_PICTURES", "tests/artifacts")
+
+    def take(page: Page, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png")
+
+    return take
