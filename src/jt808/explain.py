@@ -8,21 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from typing import Any, Final, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from jt808 import messages
-from jt808.errors import BodyError, FrameError, HeaderError, Result
+from jt808.errors import BodyError, FrameError, HeaderError
+from jt808.explain_body import BodyReader
 from jt808.explain_tree import Row, draw
-from jt808.fields import Label
 from jt808.framing import MIN_FRAME_BYTES, checksum, unescape
 from jt808.header import Edition, Header, unpack_header
-from jt808.messages.additional_items import AdditionalItem
-from jt808.messages.location import BulkLocationReport, LocationReport, split_bulk
-from jt808.messages.location_flags import alarm_names, status_names
-from jt808.messages.registry import MessageType, body_edition, message_type, walk_body
+from jt808.messages.registry import MessageType, body_edition, dialect_of, message_type
 
 _FLAG: Final = b"\x7e"
 
@@ -90,6 +84,19 @@ def explain_frame(raw: bytes, edition: Edition | None = None) -> Explanation:
     """
     explanation = Explanation(raw)
     _explain_content(explanation, _between_flags(raw, explanation.errors), edition)
+    return explanation
+
+
+def explain_body(
+    message_id: int, edition: Edition, body: bytes, *, phone: str = "0", serial_no: int = 0
+) -> Explanation:
+    """Explain a body without its frame, of any length: put together from packages, or kept from a frame of before.
+
+    ``edition`` is the body's. Offsets in the rows count from the body's first byte.
+    """
+    header = Header(message_id, edition, phone, serial_no, len(body))
+    explanation = Explanation(body, message_id, edition, header)
+    _explain_body(explanation, header, body, 0)
     return explanation
 
 
@@ -232,163 +239,11 @@ def _explain_body(explanation: Explanation, header: Header, body: bytes, begin: 
     read_as = body_edition(header.message_id, edition, body)
     if read_as != edition:
         explanation.warnings.append(f"the body has the layout of {read_as}")
-    reader = _BodyReader(explanation, edition)
+    if dialect := dialect_of(row, edition, body):
+        explanation.warnings.append(f"not the standard's layout: {dialect.deviation}")
+    reader = BodyReader(edition, explanation)
     try:
-        reader.message(row, body, begin)
+        explanation.body = reader.read(row, body, begin)
     except BodyError as error:
+        explanation.body = reader.body | {"raw": body.hex()}
         explanation.errors.append(f"body: {error}")
-        explanation.body["raw"] = body.hex()
-
-
-class _BodyReader:
-    """Reads a body into ``body`` and ``rows``, field by field, so that what can be read of a broken one is shown."""
-
-    def __init__(self, explanation: Explanation, edition: Edition) -> None:
-        self.out = explanation
-        self.edition = edition
-
-    def message(self, row: MessageType, body: bytes, begin: int) -> None:
-        labels = _labels(row.body)
-        for name, first, last, value in walk_body(row, self.edition, body):
-            raw = body[first:last]
-            if row.body is LocationReport:
-                self.location_field(self.out.body, name, begin + first, raw, value, 0)
-            elif isinstance(value, LocationReport):
-                self.out.rows.append(Row(begin + first, raw, "location report", "位置信息汇报", ""))
-                self.location(self.out.body, raw, begin + first, 1)
-            elif row.body is BulkLocationReport and name == "items":
-                self.bulk(body, begin)
-            else:
-                if name in labels:
-                    self.out.body[name] = _json(name, value)
-                label = labels.get(name, Label(_CHINESE.get(name, "")))
-                self.out.rows.append(
-                    Row(begin + first, raw, _english(name), label.chinese, _shown(name, value), label.unit)
-                )
-        if row.body is LocationReport:
-            self.warn_fault(self.out.body, "")
-
-    def bulk(self, body: bytes, begin: int) -> None:
-        locations: list[dict[str, Any]] = []
-        self.out.body["locations"] = locations
-        _, pieces = split_bulk(body)
-        declared = int.from_bytes(body[:2], "big")
-        if declared != len(pieces):
-            self.out.warnings.append(f"count says {declared} items, {len(pieces)} are there")
-        for number, (offset, length) in enumerate(pieces, 1):
-            raw = body[offset : offset + length]
-            self.out.rows.append(Row(begin + offset, raw, f"item {number}", "位置汇报数据项", f"{length}", "bytes"))
-            location: dict[str, Any] = {}
-            try:
-                self.location(location, raw, begin + offset, 1)
-                self.warn_fault(location, f"item {number}: ")
-            except BodyError as error:
-                self.out.errors.append(f"item {number}: {error}")
-                location["raw"] = raw.hex()
-            locations.append(location)
-
-    def location(self, into: dict[str, Any], raw: bytes, begin: int, depth: int) -> None:
-        row = message_type(0x0200)
-        assert row is not None
-        for name, first, last, value in walk_body(row, self.edition, raw):
-            self.location_field(into, name, begin + first, raw[first:last], value, depth)
-
-    def location_field(self, into: dict[str, Any], name: str, at: int, raw: bytes, value: Any, depth: int) -> None:
-        if name == "remainder":
-            if value:
-                into[name] = value.hex()
-                self.out.warnings.append(f"{len(value)} bytes behind the items are no whole item")
-                self.out.rows.append(Row(at, raw, "remainder", "剩余数据", "", "", depth))
-            return
-        if name == "items":
-            into[name] = [self.item(item, depth, offset + at) for item, offset in _placed(value)]
-            return
-        label = _labels(LocationReport)[name]
-        into[name] = _json(name, value)
-        self.out.rows.append(Row(at, raw, _english(name), label.chinese, _shown(name, value), label.unit, depth))
-        if name in ("alarm_flags", "status_flags"):
-            names = (alarm_names if name == "alarm_flags" else status_names)(value, self.edition)
-            into["alarms" if name == "alarm_flags" else "status"] = [english for english, _ in names]
-            self.out.rows += [Row(None, b"", english, chinese, "1", "", depth + 1) for english, chinese in names]
-
-    def item(self, item: AdditionalItem, depth: int, at: int) -> dict[str, Any]:
-        row = item.type
-        value = list(item.value) if isinstance(item.value, tuple) else item.value
-        chinese = row.chinese if row else "未知"
-        unit = row.unit if row else ""
-        shown = "" if value is None else _spaced(value)
-        if item.flags:
-            shown += f" ({', '.join(item.flags)})"
-        raw = bytes((item.id, len(item.raw))) + item.raw
-        self.out.rows.append(Row(at, raw, f"0x{item.id:02X} {item.name}", chinese, shown, unit, depth + 1))
-        if row and row.lengths and not item.is_readable:
-            expected = " or ".join(map(str, row.lengths))
-            self.out.warnings.append(f"item 0x{item.id:02X} has {len(item.raw)} bytes instead of {expected}")
-        found: dict[str, Any] = {
-            "id": f"0x{item.id:02X}",
-            "name": item.name,
-            "chinese": chinese,
-            "value": value,
-            "unit": unit,
-            "raw": item.raw.hex(),
-        }
-        if item.flags is not None:
-            found["flags"] = item.flags
-        return found
-
-    def warn_fault(self, location: dict[str, Any], where: str) -> None:
-        if location.get("time") is None:
-            self.out.warnings.append(f"{where}the time is none")
-        for name, limit in (("latitude_deg", 90), ("longitude_deg", 180)):
-            if abs(location.get(name, 0)) > limit:
-                self.out.warnings.append(f"{where}{name} is beyond {limit}")
-
-
-_CHINESE: Final = {"count": "数据项个数"}
-
-
-def _placed(items: tuple[AdditionalItem, ...]) -> Iterator[tuple[AdditionalItem, int]]:
-    at = 0
-    for item in items:
-        yield item, at
-        at += 2 + len(item.raw)
-
-
-def _labels(body: type[messages.Message]) -> dict[str, Label]:
-    hints = get_type_hints(body, include_extras=True)
-    return {f.name: hints[f.name].__metadata__[0] for f in fields(body)}
-
-
-_UNITS: Final = ("_deg", "_kmh", "_m")
-
-
-def _english(name: str) -> str:
-    for unit in _UNITS:
-        name = name.removesuffix(unit)
-    return name.replace("serial_no", "serial number").replace("_", " ")
-
-
-def _json(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, bytes):
-        return value.hex()
-    return f"0x{value:04X}" if name == "answered_message_id" else value
-
-
-def _shown(name: str, value: Any) -> str:
-    """The value for people."""
-    if name == "answered_message_id":
-        row = message_type(value)
-        return f"0x{value:04X}{' ' + row.name if row else ''}"
-    if name in ("alarm_flags", "status_flags"):
-        return f"0x{value:08X}"
-    if name == "result" and value in Result.__members__.values():
-        return f"{value} {Result(value).name}"
-    if value is None:
-        return "none"
-    return str(_json(name, value))
-
-
-def _spaced(value: Any) -> str:
-    return "  ".join(f"{key}={part}" for key, part in value.items()) if isinstance(value, dict) else str(value)

@@ -5,9 +5,11 @@ Source: JT/T 808-2013 and -2019 §4.2 (data types): BCD, STRING in GBK; times ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final
+from enum import IntEnum
+from typing import Any, Final, get_type_hints
 
 from construct import (
     Adapter,
@@ -22,6 +24,8 @@ from construct import (
     ValidationError,
 )
 
+from jt808.header import Edition
+
 CHINA_TIME: Final = timezone(timedelta(hours=8), "GMT+8")
 """The clock of the wire: every time field is GMT+8."""
 
@@ -29,12 +33,75 @@ NOT_A_CHARACTER: Final = "\ufffd"
 """Stands in decoded text where the wire had bytes that are no GBK, or a 00 in the middle."""
 
 
+Meanings = Mapping[int, str] | type[IntEnum]
+"""What the values of a field mean: an IntEnum, or a dict of words where numbers are left free for makers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """What the bits of a field mean. ``names`` gives (English, Chinese) of each that is set, by edition; ``key`` is
+    the name of their list beside the field in an explanation as JSON."""
+
+    key: str
+    names: Callable[[int, Edition], list[tuple[str, str]]]
+
+
+def bits(key: str, table: Mapping[int, tuple[str, str]], width: int = 32) -> Bits:
+    """Bits that mean the same in each edition; one that is not in the table reads ``bit_N``."""
+
+    def names(flags: int, edition: Edition) -> list[tuple[str, str]]:
+        return [table.get(bit, (f"bit_{bit}", "保留")) for bit in range(width) if flags >> bit & 1]
+
+    return Bits(key, names)
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """How a field of a body is shown: ``Annotated[int, Label("纬度", "°")]``."""
+    """How a field of a body is shown: ``Annotated[int, Label("纬度", "°")]``. ``is_inline``: the fields of the record
+    in it are shown as the body's own."""
 
     chinese: str
     unit: str = ""
+    values: Meanings | None = None
+    bits: Bits | None = None
+    is_inline: bool = False
+
+    def meaning(self, value: Any) -> str:
+        """The name of a value; "" when it has none."""
+        if self.values is None or not isinstance(value, int):
+            return ""
+        if isinstance(self.values, Mapping):
+            return self.values.get(value, "")
+        return self.values(value).name if value in set(self.values) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an entry of a table (an additional item, a parameter) says of itself in an explanation.
+
+    ``value`` is a number, text, dict, tuple or dataclass; None: it could not be read. ``flags``: names of set bits.
+    """
+
+    id: str
+    name: str
+    chinese: str
+    value: Any
+    unit: str
+    raw: bytes
+    flags: list[str] | None = None
+    warning: str = ""
+
+
+def labels(body: type) -> dict[str, Label]:
+    """The labels of a dataclass's fields, in their order."""
+    found = _labels.get(body)
+    if found is None:
+        hints = get_type_hints(body, include_extras=True)
+        found = _labels[body] = {field.name: hints[field.name].__metadata__[0] for field in fields(body)}
+    return found
+
+
+_labels: Final[dict[type, dict[str, Label]]] = {}
 
 
 def decode_bcd_time(raw: bytes) -> datetime | None:
@@ -152,6 +219,9 @@ Text: Final[Construct] = _Text(GreedyBytes)
 TextByteLength: Final[Construct] = _Text(Prefixed(Byte, GreedyBytes))
 """A length byte, then that much text."""
 
+TextWordLength: Final[Construct] = _Text(Prefixed(Int16ub, GreedyBytes))
+"""A length of two bytes, then that much text."""
+
 BcdTime: Final[Construct] = _BcdTime(Bytes(6))
 """Aware UTC datetime, or None for six bytes that are no time."""
 
@@ -173,15 +243,21 @@ __all__ = [
     "CHINA_TIME",
     "NOT_A_CHARACTER",
     "BcdTime",
+    "Bits",
     "ConstructError",
+    "Description",
     "Label",
+    "Meanings",
     "Tenths16",
     "Text",
     "TextByteLength",
+    "TextWordLength",
+    "bits",
     "coordinate",
     "decode_bcd_time",
     "decode_text",
     "encode_bcd_time",
     "encode_text",
+    "labels",
     "padded_text",
 ]

@@ -60,7 +60,7 @@ def test_locations(found: Any) -> None:
         return
     if row["message_id"] == "0x0704":
         assert body["kind"] == derived["kind"]
-        for location, expected in zip(body["locations"], derived["positions"], strict=True):
+        for location, expected in zip(body["items"], derived["positions"], strict=True):
             check_location(location, expected)
     else:
         check_location(body, derived)
@@ -161,10 +161,8 @@ def test_odd_values_are_warnings() -> None:
 def test_a_bad_item_of_many_is_named() -> None:
     body = b"\0\3\1" + b"\0\5short" + (28).to_bytes(2, "big") + bytes(28)
     found = shown(explain_frame(build_frame(0x0704, "1", 0, body)))
-    assert [("raw" in location) for location in found["body"]["locations"]] == [True, False]
-    assert found["errors"] == [
-        "item 1: 0x0200 at byte 4: status_flags: stream read less than specified amount, expected 4, found 1"
-    ]
+    assert [("raw" in location) for location in found["body"]["items"]] == [True, False]
+    assert found["errors"] == ["item 1: short: 5 bytes are no location report"]
     assert found["warnings"][0] == "count says 3 items, 2 are there"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jt808.errors import UsageError
+from jt808.fields import Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,25 @@ class AdditionalItem:
             return None
         number = int(row.fields[0].read(self.raw) or 0)
         return [row.bits.get(bit, f"bit_{bit}") for bit in range(32) if number >> bit & 1]
+
+    @property
+    def described(self) -> Description:
+        """For explanations."""
+        row = BY_ID.get(self.id)
+        warning = ""
+        if row and row.lengths and not self.is_readable:
+            expected = " or ".join(map(str, row.lengths))
+            warning = f"item 0x{self.id:02X} has {len(self.raw)} bytes instead of {expected}"
+        return Description(
+            id=f"0x{self.id:02X}",
+            name=self.name,
+            chinese=row.chinese if row else "未知",
+            value=self.value,
+            unit=row.unit if row else "",
+            raw=self.raw,
+            flags=self.flags,
+            warning=warning,
+        )
 
     @classmethod
     def of(cls, item_id: int, value: Any) -> AdditionalItem:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from construct import Byte, Int16ub, Struct
 
+from jt808.errors import Result
 from jt808.fields import Label
 from jt808.messages.registry import Direction, Message, register
 
@@ -20,7 +21,7 @@ class TerminalGeneralResponse(Message):
 
     answered_serial_no: Annotated[int, Label("应答流水号")]
     answered_message_id: Annotated[int, Label("应答ID")]
-    result: Annotated[int, Label("结果")]
+    result: Annotated[int, Label("结果", values=Result)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class PlatformGeneralResponse(Message):
 
     answered_serial_no: Annotated[int, Label("应答流水号")]
     answered_message_id: Annotated[int, Label("应答ID")]
-    result: Annotated[int, Label("结果")]
+    result: Annotated[int, Label("结果", values=Result)]
 
 
 _LAYOUT = Struct("answered_serial_no" / Int16ub, "answered_message_id" / Int16ub, "result" / Byte)

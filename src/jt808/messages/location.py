@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from io import SEEK_END
 from typing import Annotated, Any, Final
 
 from construct import (
-    Adapter,
     Byte,
     Computed,
     Construct,
@@ -22,10 +21,11 @@ from construct import (
 )
 
 from jt808.errors import BodyError
-from jt808.fields import BcdTime, Label, Tenths16, coordinate, decode_bcd_time
+from jt808.fields import BcdTime, Bits, Label, Tenths16, coordinate, decode_bcd_time
 from jt808.header import Edition
+from jt808.layouts import Record, note_part, read_within
 from jt808.messages.additional_items import AdditionalItem, join_items, split_items
-from jt808.messages.location_flags import SOUTH_BIT, WEST_BIT
+from jt808.messages.location_flags import SOUTH_BIT, WEST_BIT, alarm_names, status_names
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
 
 BASIC_BYTES: Final = 28
@@ -42,8 +42,8 @@ class LocationReport(Message):
     hemisphere bits of ``status_flags`` follow it.
     """
 
-    alarm_flags: Annotated[int, Label("报警标志")]
-    status_flags: Annotated[int, Label("状态")]
+    alarm_flags: Annotated[int, Label("报警标志", bits=Bits("alarms", alarm_names))]
+    status_flags: Annotated[int, Label("状态", bits=Bits("status", status_names))]
     latitude_deg: Annotated[float, Label("纬度", "°")]
     longitude_deg: Annotated[float, Label("经度", "°")]
     altitude_m: Annotated[int, Label("高程", "m")]
@@ -64,6 +64,14 @@ class LocationReport(Message):
             return "longitude"
         return None
 
+    @property
+    def oddities(self) -> list[str]:
+        """What an explanation warns of."""
+        odd = [f"{len(self.remainder)} bytes behind the items are no whole item"] if self.remainder else []
+        odd += ["the time is none"] if self.time is None else []
+        odd += ["latitude_deg is beyond 90"] if abs(self.latitude_deg) > 90 else []
+        return odd + (["longitude_deg is beyond 180"] if abs(self.longitude_deg) > 180 else [])
+
     def item(self, item_id: int) -> AdditionalItem | None:
         """The first additional item of that id."""
         return next((item for item in self.items if item.id == item_id), None)
@@ -79,15 +87,20 @@ class LocationQueryResponse(Message):
     """Answer to a position query (位置信息查询应答). 2011 names no serial number: None."""
 
     answered_serial_no: Annotated[int | None, Label("应答流水号")]
-    location: Annotated[LocationReport, Label("位置信息汇报")]
+    location: Annotated[LocationReport, Label("位置信息汇报", is_inline=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadItem(Message):
     """An item of a 0x0704 that is no location report: its bytes and why."""
 
-    raw: bytes
-    reason: str
+    raw: Annotated[bytes, Label("数据")]
+    reason: Annotated[str, Label("原因")]
+
+    @property
+    def faults(self) -> list[str]:
+        """What an explanation calls an error."""
+        return [f"{self.reason}: {len(self.raw)} bytes are no location report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +163,13 @@ class _Items(Construct):  # type: ignore[misc]
     """Whole additional items to the end of the body; what is left over stays in the stream."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> tuple[AdditionalItem, ...]:
+        at = stream.tell()
         items, remainder = split_items(stream.read())
         stream.seek(-len(remainder), SEEK_END)
+        for item in items:
+            length = 2 + len(item.raw)
+            note_part(context, at, length, item)
+            at += length
         return items
 
     def _build(self, obj: tuple[AdditionalItem, ...], stream: Any, context: Any, path: str) -> Any:
@@ -174,37 +192,34 @@ REPORT_LAYOUT: Final = Struct(
 """The definition of a location report's body; :mod:`jt808.columns` is the fast reading of it."""
 
 
-class _Report(Adapter):  # type: ignore[misc]
-    """A location report inside another body."""
-
-    def _decode(self, obj: Any, context: Any, path: str) -> LocationReport:
-        return LocationReport(**{field.name: obj[field.name] for field in fields(LocationReport)})
-
-    def _encode(self, obj: LocationReport, context: Any, path: str) -> dict[str, Any]:
-        return {field.name: getattr(obj, field.name) for field in fields(LocationReport)}
+REPORT: Final = Record(LocationReport, REPORT_LAYOUT)
+"""A location report inside another body, to its end."""
 
 
 class _BulkItems(Construct):  # type: ignore[misc]
     """WORD length and a report, repeated to the end of the body."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> tuple[LocationReport | UnreadItem, ...]:
+        begin = stream.tell()
         raw = stream.read()
-        items = tuple(self._read(raw[offset : offset + length]) for offset, length in _bulk_pieces(raw, 0))
-        if not items:
+        pieces = _bulk_pieces(raw, 0)
+        if not pieces:
             raise ValidationError("no items", path=path)
-        return items
+        return tuple(self._read(raw[at : at + length], context, begin + at) for at, length in pieces)
 
     @staticmethod
-    def _read(raw: bytes) -> LocationReport | UnreadItem:
+    def _read(raw: bytes, context: Any, begin: int) -> LocationReport | UnreadItem:
         try:
-            report: LocationReport = _Report(REPORT_LAYOUT).parse(raw)
+            report: LocationReport = read_within(REPORT, raw, context, begin)
         except ConstructError:
-            return UnreadItem(raw, "short")
+            unread = UnreadItem(raw, "short")
+            note_part(context, begin, len(raw), unread)
+            return unread
         return report
 
     def _build(self, obj: tuple[LocationReport | UnreadItem, ...], stream: Any, context: Any, path: str) -> Any:
         for item in obj:
-            raw = item.raw if isinstance(item, UnreadItem) else _Report(REPORT_LAYOUT).build(item)
+            raw = item.raw if isinstance(item, UnreadItem) else REPORT.build(item)
             stream.write(Int16ub.build(len(raw)) + raw)
         return obj
 
@@ -220,7 +235,7 @@ def _query_response_edition(edition: Edition, body: bytes) -> Edition:
     return edition
 
 
-_RESPONSE = Struct("answered_serial_no" / Int16ub, "location" / _Report(REPORT_LAYOUT))
+_RESPONSE = Struct("answered_serial_no" / Int16ub, "location" / REPORT)
 
 register(
     0x0200,
@@ -246,7 +261,7 @@ register(
     0x0201,
     LocationQueryResponse,
     {
-        Edition.V2011: Struct("answered_serial_no" / Computed(None), "location" / _Report(REPORT_LAYOUT)),
+        Edition.V2011: Struct("answered_serial_no" / Computed(None), "location" / REPORT),
         Edition.V2013: _RESPONSE,
         Edition.V2019: _RESPONSE,
     },

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
-from construct import Construct, ConstructError, Container, Struct
+from construct import Construct, ConstructError, Struct
 
 from jt808.errors import BodyError, UsageError
 from jt808.header import Edition
+from jt808.layouts import Span, Unreadable, read_values, reason, trace_parts
 
 ALL_EDITIONS: Final = (Edition.V2011, Edition.V2013, Edition.V2019)
 SINCE_2013: Final = (Edition.V2013, Edition.V2019)
@@ -56,10 +57,20 @@ class MessageType:
     layouts: Mapping[Edition, Construct]
     answer_id: int | None  # what the other side answers with; None: never answered
     choose: Callable[[Edition, bytes], Edition] | None  # the edition whose layout a body really has
+    field_names: tuple[str, ...]  # of the body
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Another form that some units give a body; read when the standard's layout does not fit."""
+
+    deviation: str
+    layout: Struct
 
 
 _by_id: dict[int, MessageType] = {}
 _by_body: dict[type[Message], MessageType] = {}
+_dialects: dict[int, tuple[Dialect, ...]] = {}
 
 
 def register(
@@ -83,9 +94,19 @@ def register(
     if message_id in _by_id or body in _by_body:
         raise ValueError(f"0x{message_id:04X} {body.__name__} is registered already")
     layouts = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(ALL_EDITIONS, layout)
-    row = MessageType(message_id, name, chinese, clause, direction, editions, body, layouts, answer_id, choose)
+    names = tuple(field.name for field in fields(body))
+    row = MessageType(message_id, name, chinese, clause, direction, editions, body, layouts, answer_id, choose, names)
     _by_id[message_id] = row
     _by_body[body] = row
+
+
+def register_dialect(message_id: int, deviation: str, layout: Struct) -> None:
+    """Add another form of a registered message; its names are the same dataclass's fields.
+
+    Reading tries the standard's layout first and then the dialects in order, each must fit to the last byte; so does
+    writing, where a dialect is taken for values that the standard's layout cannot hold.
+    """
+    _dialects[message_id] = (*_dialects.get(message_id, ()), Dialect(deviation, layout))
 
 
 def message_types() -> Iterator[MessageType]:
@@ -131,8 +152,41 @@ def decode_body(message_id: int, edition: Edition, body: bytes) -> Message:
     row = _by_id.get(message_id)
     if row is None:
         return UnknownMessage(message_id, bytes(body))
-    values = {name: value for name, _, _, value in walk_body(row, edition, body)}
-    return row.body(**{field.name: values[field.name] for field in fields(row.body) if field.name in values})
+    layout = row.layouts[edition if row.choose is None else row.choose(edition, body)]
+    try:
+        return _read(row, layout, body)
+    except BodyError:
+        dialect = dialect_of(row, edition, body)
+        if dialect is None:
+            raise
+        return _read(row, dialect.layout, body)
+
+
+def dialect_of(row: MessageType, edition: Edition, body: bytes) -> Dialect | None:
+    """The dialect a body is in; None when it has the standard's layout, or none that is known."""
+    if row.message_id not in _dialects:
+        return None
+    for candidate in (None, *_dialects[row.message_id]):
+        layout = row.layouts[body_edition(row.message_id, edition, body)] if candidate is None else candidate.layout
+        try:
+            _read(row, layout, body)
+        except BodyError:
+            continue
+        return candidate
+    return None
+
+
+def _read(row: MessageType, layout: Struct, body: bytes) -> Message:
+    stream = BytesIO(body)
+    try:
+        values = read_values(layout, stream)
+    except ConstructError:
+        values = None
+    if values is None or stream.tell() < len(body):
+        for _ in read_body(row, layout, body):  # once more, to say where it fails
+            pass
+        raise AssertionError("unreachable")
+    return row.body(**{name: values[name] for name in row.field_names if name in values})
 
 
 def encode_body(message: Message, edition: Edition) -> bytes:
@@ -144,38 +198,34 @@ def encode_body(message: Message, edition: Edition) -> bytes:
         return message.body
     row = type_of(message)
     values = {field.name: getattr(message, field.name) for field in fields(message)}
-    try:
-        raw: bytes = row.layouts[edition].build(values)
-    except (ConstructError, struct.error, ValueError, TypeError, OverflowError, ArithmeticError) as error:
-        raise UsageError(f"0x{row.message_id:04X} {row.name}: {_first_line(error)}") from error
-    return raw
+    first_error: Exception | None = None
+    for layout in (row.layouts[edition], *(dialect.layout for dialect in _dialects.get(row.message_id, ()))):
+        try:
+            raw: bytes = layout.build(values)
+        except (ConstructError, struct.error, ValueError, TypeError, OverflowError, ArithmeticError) as error:
+            first_error = first_error or error
+        else:
+            return raw
+    assert first_error is not None
+    raise UsageError(f"0x{row.message_id:04X} {row.name}: {reason(first_error)}") from first_error
 
 
-def walk_body(row: MessageType, edition: Edition, body: bytes) -> Iterator[tuple[str, int, int, Any]]:
-    """Read a body field by field: (name, begin, end, value), offsets from the first byte of the body.
+def walk_body(row: MessageType, edition: Edition, body: bytes) -> Iterator[Span]:
+    """Read a body field by field, in the form it has.
 
     Raises:  BodyError: after the fields that could be read.
     """
-    layout: Struct = row.layouts[body_edition(row.message_id, edition, body)]
+    dialect = dialect_of(row, edition, body)
+    return read_body(row, dialect.layout if dialect else row.layouts[body_edition(row.message_id, edition, body)], body)
+
+
+def read_body(row: MessageType, layout: Struct, body: bytes) -> Iterator[Span]:
+    """The same by a given layout. Bytes behind its last field are a BodyError too."""
     stream = BytesIO(body)
-    # What Struct._parse does, one field at a time: the offsets are wanted by errors and by explanations.
-    context = Container(_=None, _params=None, _root=None, _parsing=True, _building=False, _sizing=False)
-    context.update({"_subcons": layout._subcons, "_io": stream, "_index": None})
-    for part in layout.subcons:
-        begin = stream.tell()
-        try:
-            value = part._parsereport(stream, context, part.name or "")
-        except ConstructError as error:
-            raise BodyError(row.message_id, begin, f"{part.name}: {_first_line(error)}") from error
-        if part.name:
-            context[part.name] = value
-            yield part.name, begin, stream.tell(), value
+    try:
+        yield from trace_parts(layout, stream)
+    except Unreadable as error:
+        raise BodyError(row.message_id, error.offset, error.detail) from error
     if stream.tell() < len(body):
         left = len(body) - stream.tell()
         raise BodyError(row.message_id, stream.tell(), f"{left} bytes more than {row.name} has")
-
-
-def _first_line(error: Exception) -> str:
-    """construct puts the path on a line of its own before the reason."""
-    lines = [line for line in str(error).splitlines() if line and not line.startswith("Error in path")]
-    return lines[0] if lines else type(error).__name__

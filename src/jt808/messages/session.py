@@ -56,7 +56,7 @@ class RegisterResponse(Message):
     """Answer to a registration (终端注册应答). ``auth_code`` (鉴权码) only goes out when ``result`` is 0."""
 
     answered_serial_no: Annotated[int, Label("应答流水号")]
-    result: Annotated[int, Label("结果")]
+    result: Annotated[int, Label("结果", values=RegisterResult)]
     auth_code: Annotated[str, Label("鉴权码")] = ""
 
 

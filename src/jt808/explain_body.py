@@ -1,0 +1,180 @@
+"""Any body -> rows for people and JSON values for scripts, by its dataclass, its labels and the trace of its layout.
+
+Nothing here knows a message. What a dataclass adds of its own: ``described`` says what an entry of a table (an
+additional item, a parameter) is; ``oddities`` and ``faults`` are lists of warnings and errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from jt808.explain_tree import Row
+from jt808.fields import Description, Label, labels
+from jt808.header import Edition
+from jt808.layouts import Span
+from jt808.messages.registry import MessageType, message_type, walk_body
+
+_COUNT: Final = Label("数据项个数")
+_UNITS: Final = ("_deg", "_kmh", "_km", "_mm", "_ms", "_m", "_s", "_c", "_l")
+
+
+class Notes(Protocol):
+    """Where rows, errors and warnings go."""
+
+    rows: list[Row]
+    errors: list[str]
+    warnings: list[str]
+
+
+class BodyReader:
+    """Reads a body field by field, so that what can be read of a broken one is shown. ``body`` holds the JSON."""
+
+    def __init__(self, edition: Edition, notes: Notes) -> None:
+        self.edition = edition
+        self.notes = notes
+        self.body: dict[str, Any] = {}
+        self._begin = 0
+
+    def read(self, row: MessageType, body: bytes, begin: int) -> dict[str, Any]:
+        """Args:  begin: where the body begins in the frame. Raises:  BodyError: after the fields that could be read."""
+        self._begin = begin
+        self._raw = body
+        shown = labels(row.body)
+        values: dict[str, Any] = {}
+        for span in walk_body(row, self.edition, body):
+            values[span.name] = span.value
+            self._field(self.body, span, shown.get(span.name), 0, "")
+        self._check_count(values)
+        self._complain(row.body(**{name: values[name] for name in row.field_names if name in values}), "")
+        return self.body
+
+    def _check_count(self, values: dict[str, Any]) -> None:
+        """A count that stands alone says how many items the list has."""
+        lists = [value for value in values.values() if isinstance(value, tuple)]
+        if "count" in values and len(lists) == 1 and values["count"] != len(lists[0]):
+            self.notes.warnings.insert(0, f"count says {values['count']} items, {len(lists[0])} are there")
+
+    def _complain(self, value: Any, where: str) -> None:
+        self.notes.warnings += [where + oddity for oddity in getattr(value, "oddities", ())]
+        self.notes.errors += [where + fault for fault in getattr(value, "faults", ())]
+
+    def _field(self, into: dict[str, Any], span: Span, label: Label | None, depth: int, where: str) -> None:
+        """One field: its row, the rows of what is in it, its JSON."""
+        value = span.value
+        if span.begin == span.end and value in (None, b""):
+            return
+        is_ours = label is not None
+        label = label or (_COUNT if span.name == "count" else Label(""))
+        if is_dataclass(value) and len(span.parts) == 1:
+            self._record_field(into, span, label, depth, where)
+            return
+        is_list = isinstance(value, tuple) and len(span.parts) == len(value) and bool(value)
+        shown = f"{len(value)} items" if is_list else _shown(span.name, value, label)
+        self._row(span, _english(span.name), label.chinese, shown, label.unit, depth)
+        if is_list:
+            into[span.name] = [
+                self._entry(part, label, depth + 1, number, where) for number, part in enumerate(span.parts, 1)
+            ]
+        elif is_ours:
+            into[span.name] = _json(span.name, value)
+        if label.bits is not None and isinstance(value, int):
+            names = label.bits.names(value, self.edition)
+            into[label.bits.key] = [english for english, _ in names]
+            self.notes.rows += [Row(None, b"", english, chinese, "1", "", depth + 1) for english, chinese in names]
+
+    def _record_field(self, into: dict[str, Any], span: Span, label: Label, depth: int, where: str) -> None:
+        self._row(span, _english(span.name), label.chinese, "", "", depth)
+        if label.is_inline:
+            self._record(into, span.parts[0], depth + 1, where)
+        else:
+            inner: dict[str, Any] = {}
+            into[span.name] = inner
+            self._record(inner, span.parts[0], depth + 1, where)
+
+    def _entry(self, span: Span, label: Label, depth: int, number: int, where: str) -> Any:
+        value = span.value
+        described = getattr(value, "described", None)
+        if isinstance(described, Description):
+            return self._described(span, described, depth, where)
+        if not is_dataclass(value):
+            self._row(span, f"item {number}", label.chinese, _shown("", value, label), label.unit, depth)
+            return _json("", value)
+        self._row(span, f"item {number}", label.chinese, "", "", depth)
+        inner: dict[str, Any] = {}
+        self._record(inner, span, depth + 1, f"{where}item {number}: ")
+        return inner
+
+    def _record(self, into: dict[str, Any], span: Span, depth: int, where: str) -> None:
+        """The fields of a dataclass; without a trace of them (it was not read by a layout) its values."""
+        shown = labels(type(span.value))
+        for part in span.parts:
+            self._field(into, part, shown.get(part.name), depth, where)
+        if not span.parts:
+            into |= _plain(span.value)
+        self._complain(span.value, where)
+
+    def _described(self, span: Span, what: Description, depth: int, where: str) -> dict[str, Any]:
+        shown = "" if what.value is None else _spaced(_plain(what.value))
+        if what.flags:
+            shown += f" ({', '.join(what.flags)})"
+        self._row(span, f"{what.id} {what.name}", what.chinese, shown, what.unit, depth)
+        if what.warning:
+            self.notes.warnings.append(where + what.warning)
+        found = {
+            "id": what.id,
+            "name": what.name,
+            "chinese": what.chinese,
+            "value": _plain(what.value),
+            "unit": what.unit,
+            "raw": what.raw.hex(),
+        }
+        if what.flags is not None:
+            found["flags"] = what.flags
+        return found
+
+    def _row(self, span: Span, name: str, chinese: str, shown: str, unit: str, depth: int) -> None:
+        raw = b"" if span.parts else self._raw[span.begin : span.end]  # the parts show theirs
+        self.notes.rows.append(Row(self._begin + span.begin, raw, name, chinese, shown, unit, depth))
+
+
+def _english(name: str) -> str:
+    for unit in _UNITS:
+        if name.endswith(unit):
+            name = name.removesuffix(unit)
+            break
+    return name.replace("serial_no", "serial number").replace("_", " ")
+
+
+def _plain(value: Any) -> Any:
+    """Any value as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _json(name: str, value: Any) -> Any:
+    return f"0x{value:04X}" if name.endswith("message_id") else _plain(value)
+
+
+def _shown(name: str, value: Any, label: Label) -> str:
+    """The value for people."""
+    if name.endswith("message_id"):
+        row = message_type(value)
+        return f"0x{value:04X}{' ' + row.name if row else ''}"
+    if value is None:
+        return "none"
+    if label.bits is not None:
+        return f"0x{value:08X}"
+    return f"{_plain(value)} {label.meaning(value)}".rstrip() if label.values else str(_plain(value))
+
+
+def _spaced(value: Any) -> str:
+    return "  ".join(f"{key}={part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
