@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_up(self) -> bool:
-        return self.link.is_up and not self.closed.done()
+        """Whether messages are taken now; not any more once either side has begun to close."""
+        return self._transport is not None and not self._transport.is_closing() and self.link.is_up
 
     def send(self, message_id: int, body: bytes) -> None:
         """Queue a message; it goes out with the next ``flush`` or ``drain``. Raises: ConnectionError: not connected."""
@@ -141,7 +142,7 @@ class Connection(asyncio.Protocol):
     # inside
 
     def _must_be_open(self) -> None:
-        if self._transport is None or self._transport.is_closing() or not self.link.is_up:
+        if not self.is_up:
             raise ConnectionResetError("the link is not up")
 
     def _arm(self) -> None:

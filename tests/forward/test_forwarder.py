@@ -495,3 +495,18 @@ async def test_the_database_goes_away_and_comes_back(
         await w.arrived()
         await w.confirmed()
         assert w.status["failures"] == 0
+
+
+async def test_both_links_closed_at_once_is_no_accident(postgresql_database: Database) -> None:
+    accidents: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: accidents.append(context))
+    async with world(postgresql_database) as w:
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        for socket in [*w.superior.sub_links, *w.superior.main_links]:  # the order that a stopping superior has
+            assert socket.transport is not None
+            socket.transport.close()
+        await eventually(lambda: len(w.superior.logins) == 2)
+        await w.up()
+    assert accidents == []
