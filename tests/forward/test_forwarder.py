@@ -504,7 +504,7 @@ async def test_both_links_closed_at_once_is_no_accident(postgresql_database: Dat
         await w.add_platform()
         await w.forwarder.start()
         await w.up()
-        for socket in [*w.superior.sub_links, *w.superior.main_links]:  # the order that a stopping superior has
+        for socket in [*w.superior.main_links, *w.superior.sub_links]:  # both ends are read in one turn
             assert socket.transport is not None
             socket.transport.close()
         await eventually(lambda: len(w.superior.logins) == 2)
