@@ -94,7 +94,7 @@ export class TrackLayer {
     }) // prettier-ignore
     map.addLayer({
       id: 'track-end', type: 'symbol', source: MARKS, filter: ['==', ['get', 'kind'], 'end'],
-      layout: { 'text-field': ['get', 'label'], 'text-size': 12, 'text-offset': [0, -1.1], 'text-allow-overlap': true },
+      layout: { 'text-field': ['get', 'label'], 'text-size': 12, 'text-offset': [0, -1.9], 'text-allow-overlap': true },
       paint: { 'text-color': token('text'), 'text-halo-color': token('ground'), 'text-halo-width': 2 },
     }) // prettier-ignore
     map.addLayer({

@@ -56,7 +56,8 @@ export class VehicleLayer {
     }
   }
 
-  async update(state: VehicleLayerState, nowMs: number): Promise<void> {
+  /** Draw them all where they are now. Returns how many there are. */
+  async update(state: VehicleLayerState, nowMs: number): Promise<number> {
     const calm: Feature<Point>[] = []
     const pinned: Feature<Point>[] = []
     for (let slot = 0; slot < positions.size; slot++) {
@@ -90,6 +91,7 @@ export class VehicleLayer {
       this.map.getSource<GeoJSONSource>(CALM)?.setData({ type: 'FeatureCollection', features: calm }),
       this.map.getSource<GeoJSONSource>(PINNED)?.setData({ type: 'FeatureCollection', features: pinned }),
     ])
+    return calm.length + pinned.length
   }
 
   repaint(): void {

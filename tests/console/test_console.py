@@ -1,0 +1,335 @@
+"""The operator's seat in a real browser, against a real server with vehicles on the road."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
+
+from tests.console.conftest import Console
+
+pytestmark = [pytest.mark.browser, pytest.mark.postgres, pytest.mark.slow]
+
+Picture = Callable[[Page, str], None]
+
+
+def sign_in(page: Page, console: Console, path: str = "/") -> None:
+    page.goto(console.url + path)
+    page.locator("[name=username]").fill(console.username)
+    page.locator("[name=password]").fill(console.password)
+    page.get_by_test_id("sign-in-submit").click()
+    expect(page.get_by_test_id("shell")).to_be_visible()
+
+
+@pytest.fixture
+def seat(page: Page, console: Console) -> Page:
+    """Signed in, with vehicles on the map."""
+    sign_in(page, console)
+    expect(page.get_by_test_id("map")).to_have_attribute("data-vehicles", re.compile(r"^[1-9]"))
+    return page
+
+
+@pytest.fixture(scope="module")
+def alarms(console: Console) -> Iterator[None]:
+    """Every vehicle that moves overspeeds at once."""
+    vehicles = console.client.get("vehicles?limit=1000")["items"]
+    strict = {"speed_limit_kmh": 5, "overspeed_duration_s": 0}
+    for vehicle in vehicles:
+        console.client.call("PATCH", f"vehicles/{vehicle['id']}", strict)
+    yield
+    before = {"speed_limit_kmh": None, "overspeed_duration_s": None}
+    for vehicle in vehicles:
+        console.client.call("PATCH", f"vehicles/{vehicle['id']}", before)
+
+
+def online_vehicle(page: Page) -> Locator:
+    return page.locator("[data-testid^=vehicle-][data-online=true]").first
+
+
+def open_alarm(page: Page) -> Locator:
+    """The first unclaimed alarm's row, by its identity, so that it stays the same row whatever its state."""
+    row = page.locator("[data-testid^=alarm-][data-state=open]").first
+    expect(row).to_be_visible(timeout=60_000)
+    return page.get_by_test_id(str(row.get_attribute("data-testid")))
+
+
+def test_a_wrong_password_is_said(page: Page, console: Console) -> None:
+    page.goto(console.url)
+    page.locator("[name=username]").fill(console.username)
+    page.locator("[name=password]").fill("not the password")
+    page.get_by_test_id("sign-in-submit").click()
+    expect(page.get_by_role("alert")).to_have_text("用户名或密码不正确")
+    expect(page.get_by_test_id("shell")).to_have_count(0)
+
+
+def test_vehicles_appear_and_move_on_the_map(seat: Page, picture: Picture) -> None:
+    expect(seat.get_by_test_id("online")).to_have_text(re.compile(r"[1-9]"))
+    online_vehicle(seat).click()
+    card = seat.get_by_test_id("vehicle-card")
+    expect(card).to_be_visible()
+    seat.get_by_test_id("state-moving").click()
+    moving = seat.locator("[data-testid^=vehicle-][data-online=true]").first
+    moving.click()
+    place = card.locator("dd").first
+    before = place.inner_text()
+    expect(place).not_to_have_text(before)
+    picture(seat, "vehicle")
+    # The map itself: the same view, other pixels.
+    seat.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+    canvas = seat.get_by_test_id("map").locator("canvas")
+    seen = canvas.screenshot()
+    for _ in range(30):
+        if canvas.screenshot() != seen:
+            break
+        seat.evaluate("() => new Promise((next) => requestAnimationFrame(next))")
+    else:
+        pytest.fail("nothing moves on the map")
+
+
+@pytest.mark.usefixtures("alarms")
+def test_an_alarm_is_claimed_and_handled(seat: Page, console: Console, picture: Picture) -> None:
+    alarm = open_alarm(seat)
+    name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
+    alarm.click()
+    expect(seat.get_by_test_id("vehicle-card")).to_be_visible()
+    picture(seat, "seat")
+    seat.keyboard.press("c")
+    expect(alarm).to_have_attribute("data-state", "claimed")
+    expect(alarm.get_by_test_id("alarm-state")).to_have_text("我已认领")
+    seat.keyboard.press("h")
+    dialog = seat.get_by_test_id("handle-dialog")
+    expect(dialog).to_be_visible()
+    seat.keyboard.press("2")
+    expect(seat.get_by_test_id("code-driver_called")).to_have_attribute("aria-checked", "true")
+    seat.get_by_test_id("handle-text").fill("已电话提醒，司机减速。")
+    picture(seat, "alarm")
+    seat.get_by_test_id("handle-submit").click()
+    expect(dialog).to_have_count(0)
+    stored = console.client.get(f"alarms/{name}")
+    assert (stored["state"], stored["handle_code"]) == ("handled", "driver_called")
+    assert stored["handle_text"] == "已电话提醒，司机减速。"
+    assert [step["action"] for step in stored["steps"]] == ["claim", "handle"]
+    # It leaves the queue, and is still there for those who ask.
+    seat.mouse.move(5, 5)
+    expect(alarm).to_have_count(0)
+
+
+@pytest.mark.usefixtures("alarms")
+def test_a_false_alarm_is_marked(seat: Page, console: Console) -> None:
+    alarm = open_alarm(seat)
+    name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
+    alarm.hover()
+    alarm.get_by_test_id("false-alarm").click()
+    expect(seat.get_by_test_id("code-false_alarm")).to_have_attribute("aria-checked", "true")
+    seat.get_by_test_id("handle-submit").click()
+    expect(seat.get_by_test_id("handle-dialog")).to_have_count(0)
+    assert console.client.get(f"alarms/{name}")["state"] == "false"
+
+
+def test_a_text_is_acknowledged(seat: Page, picture: Picture) -> None:
+    online_vehicle(seat).click()
+    seat.keyboard.press("m")
+    seat.get_by_test_id("text-input").fill("请减速慢行。")
+    seat.get_by_test_id("text-submit").click()
+    sent = seat.get_by_test_id("card-commands").locator("li").first
+    expect(sent).to_have_attribute("data-state", "acknowledged")
+    seat.get_by_test_id("tab-commands").click()
+    expect(seat.get_by_test_id("command-grid").locator("[data-state=acknowledged]").first).to_contain_text(
+        "请减速慢行。"
+    )
+    picture(seat, "text")
+
+
+def test_a_track_plays_back(seat: Page, picture: Picture) -> None:
+    seat.get_by_test_id("state-moving").click()
+    online_vehicle(seat).click()
+    seat.keyboard.press("t")
+    panel = seat.get_by_test_id("track-panel")
+    expect(panel).to_have_attribute("data-points", re.compile(r"^([2-9]|\d\d)"))
+    moment = seat.get_by_test_id("track-time")
+    begin = moment.inner_text()
+    seat.keyboard.press("[")
+    seat.keyboard.press("Space")
+    expect(moment).not_to_have_text(begin)
+    picture(seat, "track")
+    # The address carries it: a reload shows the same stretch.
+    address = seat.url
+    seat.reload()
+    expect(panel).to_have_attribute("data-points", re.compile(r"^([2-9]|\d\d)"))
+    assert seat.url == address
+    seat.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(seat.get_by_test_id("vehicle-card")).to_be_visible()
+
+
+def test_back_and_a_pasted_address_work(seat: Page, console: Console) -> None:
+    row = online_vehicle(seat)
+    number = str(row.get_attribute("data-testid")).removeprefix("vehicle-")
+    row.click()
+    expect(seat.get_by_test_id("vehicle-card")).to_be_visible()
+    seat.go_back()
+    expect(seat.get_by_test_id("vehicle-card")).to_have_count(0)
+    seat.goto(f"{console.url}/?v={number}&tab=commands")
+    expect(seat.get_by_test_id("vehicle-card")).to_be_visible()
+    expect(seat.get_by_test_id("command-grid")).to_be_visible()
+
+
+def test_language_and_theme_switch_and_stay(seat: Page, picture: Picture) -> None:
+    expect(seat.get_by_test_id("tab-alarms")).to_contain_text("报警")
+    seat.get_by_test_id("language").click()
+    expect(seat.get_by_test_id("tab-alarms")).to_contain_text("Alarms")
+    expect(seat.locator("html")).to_have_attribute("lang", "en")
+    seat.get_by_test_id("theme").click()
+    expect(seat.locator("html")).not_to_have_class("dark")
+    picture(seat, "english-light")
+    seat.reload()
+    expect(seat.get_by_test_id("tab-alarms")).to_contain_text("Alarms")
+    expect(seat.locator("html")).not_to_have_class("dark")
+
+
+def test_the_bell_is_off_until_a_gesture_and_says_so(seat: Page) -> None:
+    bar = seat.get_by_test_id("bar-sound")
+    expect(bar).to_have_count(0)  # signing in was the gesture
+    seat.reload()
+    expect(bar).to_be_visible()
+    seat.get_by_test_id("begin-shift").click()
+    expect(bar).to_have_count(0)
+
+
+def test_unsent_text_survives_a_reload(seat: Page) -> None:
+    online_vehicle(seat).click()
+    seat.get_by_test_id("send-text").click()
+    seat.get_by_test_id("text-input").fill("写到一半")
+    seat.reload()
+    seat.get_by_test_id("send-text").click()
+    expect(seat.get_by_test_id("text-input")).to_have_value("写到一半")
+
+
+def test_an_expired_sign_in_is_renewed_without_losing_the_page(seat: Page, console: Console) -> None:
+    online_vehicle(seat).click()
+    seat.get_by_test_id("send-text").click()
+    seat.get_by_test_id("text-input").fill("登录过期也不丢")
+    seat.context.clear_cookies()
+    seat.get_by_test_id("text-submit").click()
+    expired = seat.get_by_test_id("expired")
+    expect(expired).to_be_visible()
+    expired.locator("[name=password]").fill(console.password)
+    expired.get_by_test_id("sign-in-submit").click()
+    expect(expired).not_to_be_visible()
+    expect(seat.get_by_test_id("card-commands").locator("li").first).to_contain_text("登录过期也不丢")
+
+
+def test_a_gap_in_the_stream_asks_for_a_snapshot(page: Page, console: Console) -> None:
+    connections: list[WebSocketRoute] = []
+
+    def relay(socket: WebSocketRoute) -> None:
+        connections.append(socket)
+        server = socket.connect_to_server()
+        passed = [0]
+
+        def forward(message: str | bytes) -> None:
+            passed[0] += 1
+            if len(connections) > 1 or passed[0] != 3:  # the first connection loses its second delta
+                socket.send(message)
+
+        server.on_message(forward)
+
+    page.route_web_socket(re.compile("/api/v1/live$"), relay)
+    sign_in(page, console)
+    expect(page.get_by_test_id("map")).to_have_attribute("data-vehicles", re.compile(r"^[1-9]"))
+    with page.expect_websocket(timeout=30_000):
+        pass
+    expect(page.get_by_test_id("bar-link")).to_have_count(0)
+    assert len(connections) == 2
+
+
+def test_a_silent_stream_is_a_red_bar(page: Page, console: Console) -> None:
+    def relay(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        passed: list[Any] = []
+
+        def forward(message: str | bytes) -> None:
+            passed.append(None)
+            if len(passed) < 3:
+                socket.send(message)
+
+        server.on_message(forward)
+
+    page.route_web_socket(re.compile("/api/v1/live$"), relay)
+    sign_in(page, console)
+    expect(page.get_by_test_id("bar-stale")).to_be_visible(timeout=30_000)
+
+
+def test_without_webgl_the_vehicle_table_stands_in(page: Page, console: Console) -> None:
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        " return kind === 'webgl2' ? null : get.call(this, kind, ...rest) }"
+    )
+    sign_in(page, console)
+    expect(page.get_by_test_id("map").get_by_test_id("vehicle-grid").locator(".line").first).to_be_visible()
+
+
+def test_the_pages_of_the_management_open(seat: Page, picture: Picture) -> None:
+    for name in ("vehicles", "terminals", "geofences", "platforms", "users", "audit"):
+        seat.get_by_role("navigation").first.get_by_role("link", name="管理").click()
+        seat.get_by_test_id(f"nav-{name}").click()
+        expect(seat.locator("h1")).to_be_visible()
+        picture(seat, f"manage-{name}")
+    seat.keyboard.press("g")
+    seat.keyboard.press("s")
+    expect(seat.get_by_test_id("health")).to_contain_text("正常")
+    picture(seat, "system")
+
+
+def test_a_faulty_import_names_its_lines(seat: Page, console: Console, refusals: list[int]) -> None:
+    refusals.append(422)
+    seat.goto(f"{console.url}/vehicles")
+    seat.get_by_test_id("vehicle-import").click()
+    faulty = "车牌号,车牌颜色\n辽A00001,黄色\n辽A00002,没有这种颜色\n"
+    choose = seat.get_by_test_id("import-file")
+    choose.set_input_files({"name": "vehicles.csv", "mimeType": "text/csv", "buffer": faulty.encode()})
+    expect(seat.get_by_test_id("import-faults")).to_contain_text("3")
+    expect(seat.get_by_test_id("import-submit")).to_be_disabled()
+    right = faulty.replace("没有这种颜色", "蓝色").encode()
+    choose.set_input_files({"name": "vehicles.csv", "mimeType": "text/csv", "buffer": right})
+    expect(seat.get_by_test_id("import-trial")).to_contain_text("新增 2 辆")
+    seat.get_by_test_id("import-submit").click()
+    expect(seat.get_by_test_id("import-faults")).to_have_count(0)
+    assert {item["plate"] for item in console.client.get("vehicles?q=A0000")["items"]} >= {"辽A00001", "辽A00002"}
+
+
+def test_a_fence_is_drawn_on_the_map(seat: Page, console: Console) -> None:
+    seat.goto(f"{console.url}/geofences")
+    draw = seat.get_by_test_id("draw-polygon")
+    expect(draw).to_be_enabled()
+    draw.click()
+    canvas = seat.locator("canvas")
+    for x, y in ((200, 150), (400, 150), (300, 320)):
+        canvas.click(position={"x": x, "y": y}, delay=20)
+    seat.keyboard.press("Enter")
+    seat.get_by_test_id("fence-name").fill("测试围栏")
+    seat.get_by_test_id("fence-save").click()
+    expect(seat.get_by_role("button", name="测试围栏")).to_be_visible()
+    [fence] = [f for f in console.client.get("geofences")["items"] if f["name"] == "测试围栏"]
+    assert (fence["shape"], len(fence["points"])) == ("polygon", 3)
+    console.client.call("DELETE", f"geofences/{fence['id']}")
+
+
+def test_a_failure_is_said_and_loses_nothing(seat: Page, refusals: list[int]) -> None:
+    refusals.append(503)
+
+    def fail(route: Route) -> None:
+        route.fulfill(status=503, json={"title": "Service Unavailable", "status": 503, "detail": "数据库暂时不可用"})
+
+    online_vehicle(seat).click()
+    seat.get_by_test_id("send-text").click()
+    seat.get_by_test_id("text-input").fill("发不出去")
+    seat.route("**/api/v1/commands", fail)
+    seat.get_by_test_id("text-submit").click()
+    expect(seat.get_by_test_id("text-dialog").get_by_role("alert")).to_contain_text("数据库暂时不可用")
+    expect(seat.get_by_test_id("text-input")).to_have_value("发不出去")
