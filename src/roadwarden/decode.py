@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jt808
-from jt808.explain import explain_stream
+from jt808.explain import Explanation, explain_stream
 
 
 def _lines(frames: list[str]) -> Iterator[str]:
@@ -44,6 +44,13 @@ def _bytes_of(text: str) -> bytes:
     return bytes.fromhex(bare)
 
 
+def _facts(explanations: list[Explanation]) -> dict[str, Any]:
+    """One object an input, so that a program can hold inputs and answers side by side: the first frame's facts, those of
+    further frames of the same input under ``more``."""
+    first, *others = (explanation.as_json() for explanation in explanations)
+    return first | {"more": others} if others else first
+
+
 def decode(frames: Iterable[str], as_json: bool, edition_name: str | None) -> int:
     """Exit code: 0 when every input was explained, junk included (its ``errors`` say so); 2 for a wrong option."""
     try:
@@ -52,20 +59,18 @@ def decode(frames: Iterable[str], as_json: bool, edition_name: str | None) -> in
         print(f"roadwarden: --edition {edition_name}: it is 2011, 2013 or 2019", file=sys.stderr)
         return 2
     for text in _lines(list(frames)):
+        problem = "no bytes"
+        explanations: list[Explanation] = []
         try:
             explanations = explain_stream(_bytes_of(text), edition)
         except ValueError as error:
-            if as_json:
-                print(json.dumps(_unreadable(text, str(error)), ensure_ascii=False), flush=True)
-            else:
-                print(f"{error}: {text[:80]}")
-            continue
-        if not explanations:
-            if as_json:
-                print(json.dumps(_unreadable(text, "no bytes"), ensure_ascii=False), flush=True)
-            else:
-                print("no bytes")
-        for explanation in explanations:
-            facts = explanation.as_json()
-            print(json.dumps(facts, ensure_ascii=False) if as_json else explanation.as_tree(), flush=True)
+            problem = str(error)
+        if as_json:
+            facts = _facts(explanations) if explanations else _unreadable(text, problem)
+            print(json.dumps(facts, ensure_ascii=False), flush=True)
+        elif explanations:
+            for explanation in explanations:
+                print(explanation.as_tree(), flush=True)
+        else:
+            print(f"{problem}: {text[:80]}", flush=True)
     return 0
