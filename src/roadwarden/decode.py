@@ -45,8 +45,8 @@ def _bytes_of(text: str) -> bytes:
 
 
 def _facts(explanations: list[Explanation]) -> dict[str, Any]:
-    """One object an input, so that a program can hold inputs and answers side by side: the first frame's facts, those of
-    further frames of the same input under ``more``."""
+    """One object an input, so that a program can hold inputs and answers side by side: the first frame's facts, and
+    those of further frames of the same input under ``more``."""
     first, *others = (explanation.as_json() for explanation in explanations)
     return first | {"more": others} if others else first
 

@@ -51,7 +51,7 @@ def test_junk_gives_an_error_entry_and_no_traceback() -> None:
     code, out, err = decode("--json", stdin=junk)
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "")
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert all(line["errors"] for line in lines)
 
 
