@@ -34,11 +34,16 @@ def seat(page: Page, console: Console) -> Page:
 
 @pytest.fixture(scope="module")
 def alarms(console: Console) -> Iterator[None]:
-    """Every vehicle that moves overspeeds at once."""
+    """The vehicles belong to companies, and whoever drives faster than a cautious limit overspeeds at once."""
     vehicles = console.client.get("vehicles?limit=1000")["items"]
-    strict = {"speed_limit_kmh": 5, "overspeed_duration_s": 0}
+    companies = [
+        console.client.call("POST", "organizations", {"name": name})["id"]
+        for name in ("沈阳安运物流", "大连港运集团", "锦州北方客运")
+    ]
+    strict = {"speed_limit_kmh": 70, "overspeed_duration_s": 0}
     for vehicle in vehicles:
-        console.client.call("PATCH", f"vehicles/{vehicle['id']}", strict)
+        company = {"organization_id": companies[vehicle["id"] % len(companies)]}
+        console.client.call("PATCH", f"vehicles/{vehicle['id']}", strict | company)
     yield
     before = {"speed_limit_kmh": None, "overspeed_duration_s": None}
     for vehicle in vehicles:
@@ -96,10 +101,12 @@ def test_an_alarm_is_claimed_and_handled(seat: Page, console: Console, picture: 
     name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
     alarm.click()
     expect(seat.get_by_test_id("vehicle-card")).to_be_visible()
-    picture(seat, "seat")
     seat.keyboard.press("c")
     expect(alarm).to_have_attribute("data-state", "claimed")
     expect(alarm.get_by_test_id("alarm-state")).to_have_text("我已认领")
+    seat.get_by_role("button", name="全部车辆").click()
+    seat.wait_for_function("() => document.querySelector('[data-testid=map]').dataset.resting === 'true'")
+    picture(seat, "seat")
     seat.keyboard.press("h")
     dialog = seat.get_by_test_id("handle-dialog")
     expect(dialog).to_be_visible()

@@ -1,6 +1,6 @@
 """A stand-in for the server while the console is being worked on: same routes and shapes, invented traffic.
 
-`python web/mock/server.py [port]`, then `npm run dev` in web/, or open the port itself, which serves the built console.
+`python web/mock/server.py [port [vehicles]]`, then `npm run dev` in web/, or open the port itself, which serves the built console.
 Sign in as admin / admin. Development only: it keeps everything in memory and checks next to nothing.
 """
 
@@ -233,7 +233,7 @@ class World:
         self.changed_commands.append(command)
 
 
-world = World()
+world = World(int(sys.argv[2]) if len(sys.argv) > 2 else 320)
 app = FastAPI()
 OPEN_ROUTES = {"/api/v1/sessions", "/api/v1/settings", "/readyz", "/livez"}
 

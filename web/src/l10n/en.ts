@@ -152,6 +152,8 @@ const en: Record<keyof typeof zh, string> = {
   'map.noWebGl': 'This browser has no WebGL 2, so the vehicle table stands in for the map',
 
   'alarm.claim': 'Claim',
+  'alarm.takeOver': 'Take over',
+  'alarm.takeOverHint': '{who} has it; make it mine',
   'alarm.handle': 'Handle',
   'alarm.false': 'False',
   'alarm.late': 'late',
@@ -169,6 +171,7 @@ const en: Record<keyof typeof zh, string> = {
   'alarm.waiting': 'New order waits: click to sort',
 
   'handle.title': 'Handle the alarm',
+  'handle.steps': 'So far',
   'handle.code': 'What was done',
   'handle.text': 'What you found and what you did',
   'handle.alsoText': 'Also send a text to the driver',

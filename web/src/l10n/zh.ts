@@ -151,6 +151,8 @@ export default {
   'map.noWebGl': '这个浏览器没有 WebGL 2，无法显示地图，改为显示车辆表',
 
   'alarm.claim': '认领',
+  'alarm.takeOver': '接管',
+  'alarm.takeOverHint': '{who} 已认领，转由我处理',
   'alarm.handle': '处理',
   'alarm.false': '误报',
   'alarm.late': '补报',
@@ -168,6 +170,7 @@ export default {
   'alarm.waiting': '有新的排序，点此更新',
 
   'handle.title': '处理报警',
+  'handle.steps': '经过',
   'handle.code': '处理方式',
   'handle.text': '处理说明：核实了什么、采取了什么措施',
   'handle.alsoText': '同时给司机下发文本',

@@ -44,6 +44,16 @@ export async function claim(alarm: Alarm): Promise<void> {
   }
 }
 
+/** 接管: what a colleague has claimed becomes ours; the record says so. */
+export async function takeOver(alarm: Alarm): Promise<void> {
+  if (!canAct.value || alarm.state !== 'claimed') return
+  try {
+    keepAlarm(await api.takeOverAlarm(alarm.id))
+  } catch (error) {
+    complain(t('alarm.claimFailed'), error)
+  }
+}
+
 export function handle(alarm: Alarm, isFalse = false): void {
   if (canAct.value && (alarm.state === 'open' || alarm.state === 'claimed')) handling.value = { alarm, isFalse }
 }

@@ -5,7 +5,8 @@ import { isChinese, t, word } from '@/l10n'
 import { placeName } from '@/map/core/places'
 
 export function ruleName(alarm: Pick<Alarm, 'rule_name' | 'rule_name_en' | 'rule'>): string {
-  return (isChinese.value ? alarm.rule_name : alarm.rule_name_en) || alarm.rule
+  const name = (isChinese.value ? alarm.rule_name : alarm.rule_name_en) || alarm.rule
+  return name.charAt(0).toUpperCase() + name.slice(1)
 }
 
 const number = (value: unknown): string | null => (typeof value === 'number' ? String(Math.round(value)) : null)
