@@ -25,7 +25,12 @@ class Client:
 
     def __init__(self, address: str) -> None:
         self.root = f"http://{address}"
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self._cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
+
+    def cookie(self) -> str:
+        """The session, as a Cookie header."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
 
     def sign_in(self) -> None:
         self.call("POST", "sessions", {"username": "admin", "password": PASSWORD})
