@@ -189,7 +189,7 @@ export class VehicleLayer {
       },
       {
         id: 'vehicles-named-label', type: 'symbol', source: PINNED, filter: ['get', 'named'],
-        layout: { ...label, 'text-offset': [0, 1.35], 'text-allow-overlap': true },
+        layout: { ...label, 'text-offset': [0, 1.65], 'text-allow-overlap': true },
         paint: ink,
       },
     ] // prettier-ignore
