@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final
+
+from construct import ConstructError
 
 from jt808.errors import UsageError
 from jt808.fields import Description
+from jt808.layouts import Record
+from jt808.messages.active_safety import ITEM_LAYOUTS, Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class ItemType:
     fields: tuple[ItemField, ...] = ()
     unit: str = ""
     bits: Mapping[int, str] | None = None  # what the bits of the (first) field mean
+    layouts: tuple[Record, ...] = ()  # forms of an item that is a record; the first that fits to the last byte is read
 
 
 _VIDEO_BITS = {
@@ -164,17 +170,17 @@ ITEM_TYPES: Final[tuple[ItemType, ...]] = (
     ),
     ItemType(0x30, "signal strength", "无线通信网络信号强度", (1,), _one("signal_strength", "i2", 1)),
     ItemType(0x31, "satellites", "GNSS定位卫星数", (1,), _one("satellites", "i2", 1)),
-    ItemType(0x64, "adas alarm", "高级驾驶辅助系统报警信息", ()),
-    ItemType(0x65, "dsm alarm", "驾驶员状态监测系统报警信息", ()),
-    ItemType(0x66, "tpms alarm", "胎压监测系统报警信息", ()),
-    ItemType(0x67, "bsd alarm", "盲区监测系统报警信息", ()),
+    ItemType(0x64, "adas alarm", "高级驾驶辅助系统报警信息", (), layouts=ITEM_LAYOUTS[0x64]),
+    ItemType(0x65, "dsm alarm", "驾驶员状态监测系统报警信息", (), layouts=ITEM_LAYOUTS[0x65]),
+    ItemType(0x66, "tpms alarm", "胎压监测系统报警信息", (), layouts=ITEM_LAYOUTS[0x66]),
+    ItemType(0x67, "bsd alarm", "盲区监测系统报警信息", (), layouts=ITEM_LAYOUTS[0x67]),
     ItemType(0xE0, "own information length", "后续自定义信息长度", ()),
 )  # fmt: skip
 """Every standard item, by id."""
 
 BY_ID: Final[dict[int, ItemType]] = {row.id: row for row in ITEM_TYPES}
 
-Decoded = int | float | dict[str, int | float] | tuple[int | None, ...] | None
+Decoded = int | float | dict[str, int | float] | tuple[int | None, ...] | Alarm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +207,13 @@ class AdditionalItem:
     def is_readable(self) -> bool:
         """Whether ``value`` is more than None."""
         row = BY_ID.get(self.id)
-        return row is not None and len(self.raw) in row.lengths
+        return row is not None and (len(self.raw) in row.lengths or (bool(row.layouts) and self.value is not None))
 
     @property
     def value(self) -> Decoded:
         row = BY_ID.get(self.id)
         if row is None or len(self.raw) not in row.lengths:
-            return None
+            return None if row is None else _read_record(row.layouts, self.raw)
         if self.id == 0x05:
             return tuple(None if wheel == 0xFF else wheel for wheel in self.raw)
         if len(row.fields) == 1:
@@ -232,6 +238,8 @@ class AdditionalItem:
         if row and row.lengths and not self.is_readable:
             expected = " or ".join(map(str, row.lengths))
             warning = f"item 0x{self.id:02X} has {len(self.raw)} bytes instead of {expected}"
+        elif row and row.layouts and not self.is_readable:
+            warning = f"item 0x{self.id:02X} of {len(self.raw)} bytes has none of the known forms"
         return Description(
             id=f"0x{self.id:02X}",
             name=self.name,
@@ -251,6 +259,8 @@ class AdditionalItem:
         """
         row = BY_ID.get(item_id)
         try:
+            if row is not None and row.layouts:
+                return cls(item_id, _write_record(row.layouts, value))
             if row is None or not row.lengths:
                 raise KeyError
             if item_id == 0x05:
@@ -267,8 +277,33 @@ class AdditionalItem:
             if end not in row.lengths:
                 raise KeyError
             return cls(item_id, bytes(raw[:end]))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, ConstructError) as error:
             raise UsageError(f"item 0x{item_id:02X} cannot hold {value!r}") from error
+
+
+def _read_record(layouts: tuple[Record, ...], raw: bytes) -> Alarm | None:
+    for layout in layouts:
+        stream = BytesIO(raw)
+        try:
+            record: Alarm = layout.parse_stream(stream)
+        except ConstructError:
+            continue
+        if stream.tell() == len(raw):
+            return record
+    return None
+
+
+def _write_record(layouts: tuple[Record, ...], record: Any) -> bytes:
+    """Raises:  ConstructError: no form holds it; the error is that of the first."""
+    first: ConstructError | None = None
+    for layout in layouts:
+        try:
+            raw: bytes = layout.build(record)
+        except ConstructError as error:
+            first = first or error
+        else:
+            return raw
+    raise first or KeyError
 
 
 def split_items(raw: bytes) -> tuple[tuple[AdditionalItem, ...], bytes]:

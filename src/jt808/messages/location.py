@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from construct import (
     Byte,
+    Check,
     Computed,
     Construct,
     ConstructError,
@@ -177,7 +178,7 @@ class _Items(Construct):  # type: ignore[misc]
         return obj
 
 
-REPORT_LAYOUT: Final = Struct(
+_BASIC: Final = (
     "alarm_flags" / Int32ub,
     "status_flags" / Rebuild(Int32ub, _with_hemispheres),
     "latitude_deg" / coordinate(SOUTH_BIT),
@@ -186,14 +187,20 @@ REPORT_LAYOUT: Final = Struct(
     "speed_kmh" / Tenths16,
     "heading_deg" / Int16ub,
     "time" / BcdTime,
-    "items" / _Items(),
-    "remainder" / GreedyBytes,
 )
+
+REPORT_LAYOUT: Final = Struct(*_BASIC, "items" / _Items(), "remainder" / GreedyBytes)
 """The definition of a location report's body; :mod:`jt808.columns` is the fast reading of it."""
 
 
 REPORT: Final = Record(LocationReport, REPORT_LAYOUT)
 """A location report inside another body, to its end."""
+
+BASIC_REPORT: Final = Record(
+    LocationReport,
+    Struct(Check(lambda context: not (context.get("items") or context.get("remainder"))), *_BASIC),
+)
+"""The basic part alone, 28 bytes; a report with items cannot be written here."""
 
 
 class _BulkItems(Construct):  # type: ignore[misc]
