@@ -77,8 +77,10 @@ class ConnectionLimits:
 
     unauthenticated_s: float = 60.0
     unauthenticated_bytes: int = 64 * 1024
-    idle_s: float = 900.0
+    idle_s: float = 900.0  # without a whole good frame
     auth_failures: int = 3
+    junk_bytes: int = 64 * 1024  # of an authenticated terminal without a good frame among them
+    lost_messages: int = 16  # sub-packaged ones that it began and never completed, one after the other
 
 
 class Request(Protocol):
@@ -114,11 +116,14 @@ class TerminalConnection:
         "_answer_check",
         "_answer_head",
         "_auth_failures",
+        "_budget",
         "_deframer",
         "_form",
         "_held",
+        "_junk_bytes",
         "_last_received",
         "_limits",
+        "_lost_messages",
         "_out",
         "_phone_field",
         "_plain",
@@ -127,7 +132,6 @@ class TerminalConnection:
         "_unauthenticated_bytes",
         "_unauthenticated_since",
         "edition",
-        "phone",
         "phone10",
         "state",
     )
@@ -144,15 +148,17 @@ class TerminalConnection:
         """
         self.state = State.NEW
         self.edition = Edition.V2013  # what the terminal follows, as far as known
-        self.phone = ""  # the phone field's digits as on the wire, once authenticated
-        self.phone10 = b""  # the same as 10 bytes, padded with zeros in front
+        self.phone10 = b""  # the phone field as 10 bytes, padded with zeros in front, once authenticated
         self._limits = limits
         self._deframer = Deframer()
-        self._reassembler = Reassembler(budget=budget)
-        self._held: list[bytes | BadFrame] = []
+        self._budget = budget
+        self._reassembler: Reassembler | None = None  # most terminals never need one
+        self._held: list[bytes | BadFrame] | None = None
         self._out: list[bytes] = []
         self._serial_no = 0
         self._auth_failures = 0
+        self._junk_bytes = 0
+        self._lost_messages = 0
         self._unauthenticated_since = now
         self._unauthenticated_bytes = 0
         self._last_received = now
@@ -167,19 +173,37 @@ class TerminalConnection:
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Take bytes of a stream, cut anywhere. Handle the events in order, then write `data_to_send()`."""
-        events = self.receive_frames(self._deframer.feed(data), now)
-        if self._plain is None and self.state is not State.CLOSED:
-            self._unauthenticated_bytes += len(data)
-            if self._unauthenticated_bytes > self._limits.unauthenticated_bytes:
-                events.append(LinkEnded("unauthenticated_bytes"))
-                self.close()
+        frames = self._deframer.feed(data)
+        events = self.receive_frames(frames, now)
+        if self._plain is None or not frames or type(frames[-1]) is not bytes:
+            self._count_bytes(len(data), events)
+        elif self._junk_bytes:
+            self._junk_bytes = 0
         return events
+
+    def _count_bytes(self, count: int, events: list[Event]) -> None:
+        """Bytes that a link may not send for ever: of a stranger, or without a good frame at their end."""
+        if self.state is State.CLOSED:
+            return
+        if self._plain is None:
+            self._unauthenticated_bytes += count
+            if self._unauthenticated_bytes > self._limits.unauthenticated_bytes:
+                self._end("unauthenticated_bytes", events)
+        else:
+            self._junk_bytes += count
+            if self._junk_bytes > self._limits.junk_bytes:
+                self._end("junk", events)
+
+    def _end(self, reason: str, events: list[Event]) -> None:
+        events.append(LinkEnded(reason))
+        self.close()
 
     def receive_frames(self, frames: list[bytes | BadFrame], now: float) -> list[Event]:
         """The same for frames that are cut already (datagrams)."""
         if self.state is State.CLOSED:
             return []
-        self._last_received = now
+        if frames and type(frames[-1]) is bytes:
+            self._last_received = now  # bytes alone, dripping, are no sign of life
         events: list[Event] = []
         for index, frame in enumerate(frames, 1):
             plain = self._plain
@@ -206,7 +230,7 @@ class TerminalConnection:
         """
         if not self._held:
             return []
-        held, self._held = self._held, []
+        held, self._held = self._held, None
         return self.receive_frames(held, now)
 
     def _handle_plain(self, message_id: int, serial_no: int, frame: bytes, events: list[Event], now: float) -> None:
@@ -253,7 +277,7 @@ class TerminalConnection:
         if self._plain is None:
             if not is_login or header.is_subpackaged:
                 return "unauthenticated", Result.FAILED
-        elif header.phone.lstrip("0") != self.phone.lstrip("0"):
+        elif header.phone.rjust(20, "0") != self.phone10.hex():
             return "wrong_phone", Result.FAILED
         if header.encryption:
             return "encrypted", Result.UNSUPPORTED
@@ -267,9 +291,14 @@ class TerminalConnection:
         events.append(Refused(header, reason))
 
     def _receive_package(self, header: Header, body: bytes, events: list[Event], now: float) -> None:
+        if self._reassembler is None:
+            self._reassembler = Reassembler(budget=self._budget)
         got = self._reassembler.add(header, body, now)
-        self._report_dropped(events)
+        self._report_dropped(self._reassembler, events)
+        if self.state is State.CLOSED:
+            return
         if isinstance(got, Assembled):
+            self._lost_messages = 0
             events.append(MessageReceived(header.message_id, got.serial_no, got.body, got.serials))
         elif got is Outcome.STORED:
             self._general_answer(header.message_id, header.serial_no, Result.OK)
@@ -279,14 +308,23 @@ class TerminalConnection:
         elif got is Outcome.BAD:
             self._refuse(header, got.value, Result.MESSAGE_WRONG, events)
         elif got is Outcome.TOO_LARGE:
+            self._lost_messages += 1
             self._refuse(header, got.value, Result.FAILED, events)
 
-    def _report_dropped(self, events: list[Event]) -> None:
-        if self._reassembler.dropped:
-            events += [PackagesDropped(*dropped) for dropped in self._reassembler.dropped]
-            self._reassembler.dropped.clear()
+    def _report_dropped(self, reassembler: Reassembler, events: list[Event]) -> None:
+        if reassembler.dropped:
+            events += [PackagesDropped(*dropped) for dropped in reassembler.dropped]
+            self._lost_messages += len(reassembler.dropped)
+            reassembler.dropped.clear()
+            if self._lost_messages >= self._limits.lost_messages:
+                self._end("packages_incomplete", events)
 
     # ---- time
+
+    @property
+    def phone(self) -> str:
+        """The phone field's digits as on the wire; "" while nobody is authenticated."""
+        return self._phone_field[-10 if len(self._phone_field) == 11 else -6 :].hex()
 
     def next_deadline(self) -> float | None:
         """When to call `on_time`; None once the link is closed. May move later without notice: ask again when due."""
@@ -295,7 +333,7 @@ class TerminalConnection:
         if self._plain is None:
             return self._unauthenticated_since + self._limits.unauthenticated_s
         idle = self._last_received + self._limits.idle_s
-        packages = self._reassembler.next_deadline() if len(self._reassembler) else None
+        packages = self._reassembler.next_deadline() if self._reassembler is not None else None
         return idle if packages is None else min(idle, packages)
 
     def on_time(self, now: float) -> list[Event]:
@@ -305,16 +343,14 @@ class TerminalConnection:
             return events
         if self._plain is None:
             if now >= self._unauthenticated_since + self._limits.unauthenticated_s:
-                events.append(LinkEnded("unauthenticated_time"))
-                self.close()
+                self._end("unauthenticated_time", events)
             return events
         if now >= self._last_received + self._limits.idle_s:
-            events.append(LinkEnded("idle"))
-            self.close()
-            return events
-        for missing in self._reassembler.on_time(now):
-            self._ask_again(missing.serial_no, missing.package_nos)
-        self._report_dropped(events)
+            self._end("idle", events)
+        elif self._reassembler is not None:
+            for missing in self._reassembler.on_time(now):
+                self._ask_again(missing.serial_no, missing.package_nos)
+            self._report_dropped(self._reassembler, events)
         return events
 
     def _ask_again(self, serial_no: int, package_nos: tuple[int, ...]) -> None:
@@ -343,7 +379,8 @@ class TerminalConnection:
         else:
             for serial_no in message.package_serials:
                 self._general_answer(message_id, serial_no, 0)
-            self._reassembler.stored(message_id, message.serial_no)
+            if self._reassembler is not None:
+                self._reassembler.stored(message_id, message.serial_no)
         if message_id == 0x0801:
             self._reply_media(message)
 
@@ -367,7 +404,7 @@ class TerminalConnection:
         if self.state is State.CLOSED:
             return
         if self._plain is not None:
-            self._reassembler.clear()
+            self._forget_packages()
             self._plain = None
             self._unauthenticated_since = self._last_received
             self._unauthenticated_bytes = 0
@@ -412,7 +449,7 @@ class TerminalConnection:
         self._general_answer(request.message_id, request.serial_no, Result.OK)
         self._step(Step.UNREGISTERED)
         self._plain = None
-        self._reassembler.clear()
+        self._forget_packages()
         self._unauthenticated_since = self._last_received
         self._unauthenticated_bytes = 0
 
@@ -462,7 +499,12 @@ class TerminalConnection:
         """The transport is gone, or is about to be."""
         self._step(Step.CLOSED)
         self._plain = None
-        self._reassembler.clear()
+        self._forget_packages()
+
+    def _forget_packages(self) -> None:
+        if self._reassembler is not None:
+            self._reassembler.clear()
+            self._reassembler = None
 
     def _step(self, step: Step) -> None:
         try:
@@ -478,7 +520,6 @@ class TerminalConnection:
             self.edition = Edition.V2019
         elif self.edition == Edition.V2019:
             self.edition = Edition.V2013
-        self.phone = header.phone
         self.phone10 = bytes.fromhex(header.phone.rjust(20, "0"))
         self._plain = _PLAIN_2019 if is_2019 else _PLAIN_2013
         self._form = _VERSION_FLAG if is_2019 else 0

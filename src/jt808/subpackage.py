@@ -27,14 +27,38 @@ REMEMBERED_SETS: Final = 16
 MAX_ASKED_AT_ONCE: Final = 125
 """Missing packages named in one 0x8003; the count is a BYTE in the 2013 edition and the list stays in one frame."""
 
+Key = tuple[int, int]  # message id, serial number of the first package
+
 
 class Budget:
-    """Bytes that all links together may hold in incomplete sets."""
+    """Bytes that all links together may hold in incomplete sets.
 
-    __slots__ = ("free",)
+    When it is used up the set that was begun first gives way, whosever it is: a set that is going to be completed is
+    young, and whoever hoards parts loses their own first.
+    """
+
+    __slots__ = ("_begun", "free")
 
     def __init__(self, max_bytes: int) -> None:
         self.free = max_bytes
+        self._begun: dict[tuple[int, Key], Reassembler] = {}  # the oldest first
+
+    def begin(self, owner: Reassembler, key: Key) -> None:
+        self._begun[id(owner), key] = owner
+
+    def forget(self, owner: Reassembler, key: Key, size: int) -> None:
+        self._begun.pop((id(owner), key), None)
+        self.free += size
+
+    def take(self, size: int, owner: Reassembler, key: Key) -> bool:
+        """Bytes for one more package of this set; False: not even without all older sets."""
+        while size > self.free:
+            oldest = next(iter(self._begun), None)
+            if oldest is None or oldest == (id(owner), key):
+                return False
+            self._begun[oldest].drop(oldest[1], "package_evicted")
+        self.free -= size
+        return True
 
 
 class Outcome(Enum):
@@ -72,9 +96,6 @@ class _Set:
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
     asked: int = 0
-
-
-Key = tuple[int, int]  # message id, serial number of the first package
 
 
 class Reassembler:
@@ -142,14 +163,13 @@ class Reassembler:
         elif number in held.parts:
             return Outcome.DUPLICATE
         size = len(body) + PACKAGE_OVERHEAD
-        if self._size + size > self._max_bytes or size > self._budget.free:
+        if self._size + size > self._max_bytes or not self._budget.take(size, self, key):
             self._forget(key)
             return Outcome.TOO_LARGE
         held.parts[number] = body
         held.size += size
         held.touched = now
         self._size += size
-        self._budget.free -= size
         if len(held.parts) < total:
             return Outcome.WAITING
         self._forget(key)
@@ -175,7 +195,7 @@ class Reassembler:
         missing = []
         for key, held in list(self._sets.items()):
             if now - held.begun >= self._max_age_s:
-                self._drop(key, "package_expired")
+                self.drop(key, "package_expired")
             elif held.asked < self._max_asks and now - held.touched >= self._ask_after_s:
                 held.asked += 1
                 held.touched = now
@@ -190,18 +210,20 @@ class Reassembler:
 
     def _begin(self, key: Key, total: int, now: float) -> _Set:
         if len(self._sets) >= self._max_sets:
-            self._drop(next(iter(self._sets)), "package_evicted")
+            self.drop(next(iter(self._sets)), "package_evicted")
         held = self._sets[key] = _Set(total, now, now)
+        self._budget.begin(self, key)
         return held
 
-    def _drop(self, key: Key, reason: str) -> None:
+    def drop(self, key: Key, reason: str) -> None:
+        """Give a set up; it is told of in `dropped`."""
         self.dropped.append((reason, key[0], len(self._sets[key].parts)))
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
         held = self._sets.pop(key)
         self._size -= held.size
-        self._budget.free += held.size
+        self._budget.forget(self, key, held.size)
 
     def _remember(self, key: Key, total: int, now: float, *, stored: bool) -> None:
         self._completed[key] = (total, now, stored)

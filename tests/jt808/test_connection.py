@@ -388,6 +388,41 @@ def test_an_authenticated_link_may_say_as_much_as_it_likes() -> None:
         assert isinstance(event, MessageReceived)
 
 
+def test_junk_without_a_good_frame_ends_an_authenticated_link() -> None:
+    connection = logged_in()
+    for _ in range(10):
+        assert LinkEnded("junk") not in connection.receive_data(b"~junk" * 8000 + frame(0x0002, 1), NOW)
+    events = [event for _ in range(9) for event in connection.receive_data(b"\x7e" + bytes(8000), NOW)]
+    assert events[-1] == LinkEnded("junk")
+    assert connection.state is State.CLOSED
+
+
+def test_bytes_that_drip_are_no_sign_of_life() -> None:
+    connection = logged_in()
+    for second in range(0, 900, 5):
+        connection.receive_data(b"x", NOW + second)
+    assert connection.on_time(NOW + 900) == [LinkEnded("idle")]
+
+
+def test_messages_that_are_never_completed_end_the_link() -> None:
+    connection = logged_in()
+    events: list[Event] = []
+    for number in range(100):
+        events += connection.receive_data(package(number * 10, 1, 2, bytes(1000)), NOW)
+    assert events[-1] == LinkEnded("packages_incomplete")
+    assert events.count(PackagesDropped("package_evicted", 0x0704, 1)) == ConnectionLimits().lost_messages
+
+
+def test_a_message_that_is_completed_forgives_those_that_were_lost() -> None:
+    connection = logged_in()
+    for number in range(14 + 4):
+        connection.receive_data(package(number * 10, 1, 2, b""), NOW)
+    connection.receive_data(package(1000, 1, 2, b"") + package(1001, 2, 2, b""), NOW)  # the 15th loss, and a gain
+    for number in range(200, 212):
+        connection.receive_data(package(number * 10, 1, 2, b""), NOW)
+    assert connection.state is State.AUTHENTICATED
+
+
 def test_a_silent_link_ends() -> None:
     connection = logged_in()
     connection.receive_data(frame(0x0002, 1), NOW + 100)

@@ -106,10 +106,28 @@ def test_the_budget_is_shared_and_given_back() -> None:
     budget = Budget(1500)
     one, other = Reassembler(budget=budget), Reassembler(budget=budget)
     assert one.add(package(1, 2), bytes(1000), 0.0) is Outcome.WAITING
-    assert other.add(package(1, 2), bytes(1000), 0.0) is Outcome.TOO_LARGE
     one.clear()
     assert budget.free == 1500
     assert other.add(package(1, 2), bytes(1000), 0.0) is Outcome.WAITING
+
+
+def test_when_the_budget_is_used_up_the_oldest_set_of_all_gives_way() -> None:
+    budget = Budget(4 * (1000 + PACKAGE_OVERHEAD))
+    hoarders = [Reassembler(budget=budget) for _ in range(4)]
+    honest = Reassembler(budget=budget)
+    for hoarder in hoarders:
+        assert hoarder.add(package(1, 2), bytes(1000), 0.0) is Outcome.WAITING
+    assert honest.add(package(1, 2), bytes(1000), 1.0) is Outcome.WAITING
+    assert isinstance(honest.add(package(2, 2), bytes(1000), 1.0), Assembled)
+    assert [hoarder.dropped for hoarder in hoarders] == [[("package_evicted", 0x0704, 1)]] * 2 + [[]] * 2
+
+
+def test_a_set_that_no_budget_holds_is_too_large() -> None:
+    budget = Budget(1500)
+    reassembler = Reassembler(budget=budget)
+    assert reassembler.add(package(1, 3), bytes(1000), 0.0) is Outcome.WAITING
+    assert reassembler.add(package(2, 3), bytes(1000), 0.0) is Outcome.TOO_LARGE
+    assert budget.free == 1500
 
 
 def test_too_many_messages_at_once_drop_the_oldest() -> None:
