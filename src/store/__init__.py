@@ -9,6 +9,7 @@ from store.errors import (
     MigrationError,
     StoreError,
     Unstorable,
+    blame,
 )
 from store.listen import Listener
 from store.migrate import migrate, pending_migrations
@@ -29,6 +30,7 @@ __all__ = [
     "Stored",
     "Unstorable",
     "Writer",
+    "blame",
     "drop_before",
     "ensure_ahead",
     "migrate",

@@ -12,6 +12,9 @@ psycopg.DataError, psycopg.IntegrityError    the data cannot be stored; trying a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 
@@ -37,3 +40,16 @@ class DatabaseTrouble(psycopg.OperationalError):
 
 class Unstorable(psycopg.DataError):
     """Data that the server would not take: a column of the wrong type, a time outside 2000-2099."""
+
+
+@contextmanager
+def blame() -> Iterator[None]:
+    """See that an error says whether trying again can help: only what is in the data itself cannot be mended so."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.DataError, psycopg.IntegrityError):
+        raise
+    except psycopg.Error as error:
+        raise DatabaseTrouble(f"the database refuses: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unstorable(str(error)) from error

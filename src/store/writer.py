@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +14,7 @@ from psycopg import AsyncConnection
 from fleet import CommandChanged, Commit, PositionBatch
 from store import apply, partitions
 from store.copy_binary import POSITION_COLUMNS, encode_positions
-from store.errors import DatabaseTrouble, Unstorable
+from store.errors import DatabaseTrouble, blame
 from store.pool import Database
 
 STAGED_AFTER_REPEAT: Final = 20
@@ -59,19 +57,6 @@ class Stored:
         return [CommandChanged(command_id) for command_id in self.commands]
 
 
-@contextmanager
-def _blame() -> Iterator[None]:
-    """See that an error says whether trying again can help: only what is in the data itself cannot be mended so."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.DataError, psycopg.IntegrityError):
-        raise
-    except psycopg.Error as error:
-        raise DatabaseTrouble(f"the database refuses: {error}") from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Unstorable(str(error)) from error
-
-
 class _Repeat(Exception):
     """A position is in the database already: do it again through the staging table."""
 
@@ -110,7 +95,7 @@ class Writer:
         Raises:  psycopg.OperationalError: the database is away or in trouble: try the same commit again.
                  psycopg.DataError, psycopg.IntegrityError: the data cannot be stored; trying again will not help.
         """
-        with _blame():
+        with blame():
             return await self._commit(commit)
 
     async def apply(self, commit: Commit) -> Stored:
@@ -119,7 +104,7 @@ class Writer:
         Everything else in the commit must be empty. Doing it twice does no harm. Raises as ``commit``.
         """
         stored = Stored(np.zeros(0, np.bool_))
-        with _blame():
+        with blame():
             async with self._database.connection() as connection:
                 stored.alarms, stored.orphan_alarms = await apply.alarm_changes(connection, commit.alarm_changes)
                 await apply.rule_states(connection, commit.rule_states)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,16 +38,25 @@ class TerminalRow:
     bindings: list[tuple[int, int]] = field(default_factory=list)
 
 
-async def load_terminals(connection: AsyncConnection[Any]) -> list[TerminalRow]:
-    """All terminals, by id."""
+async def load_terminals(connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> list[TerminalRow]:
+    """All terminals, or those with these phones; by id."""
+    wanted = None if phones is None else list(phones)
     bindings: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     cursor = await connection.execute(
-        "SELECT terminal_id, (extract(epoch FROM from_time) * 1000000)::bigint, vehicle_id FROM terminal_bindings "
-        "ORDER BY terminal_id, from_time"
+        "SELECT b.terminal_id, (extract(epoch FROM b.from_time) * 1000000)::bigint, b.vehicle_id "
+        "FROM terminal_bindings b "
+        + ("" if wanted is None else "JOIN terminals t ON t.id = b.terminal_id AND t.phone = ANY (%s) ")
+        + "ORDER BY b.terminal_id, b.from_time",
+        None if wanted is None else (wanted,),
     )
     for terminal_id, from_us, vehicle_id in await cursor.fetchall():
         bindings[terminal_id].append((from_us, vehicle_id))
-    cursor = await connection.execute("SELECT id, phone, vehicle_id, standing FROM terminals ORDER BY id")
+    cursor = await connection.execute(
+        "SELECT id, phone, vehicle_id, standing FROM terminals "
+        + ("" if wanted is None else "WHERE phone = ANY (%s) ")
+        + "ORDER BY id",
+        None if wanted is None else (wanted,),
+    )
     return [
         TerminalRow(terminal_id, phone, vehicle_id, standing, bindings.get(terminal_id, []))
         for terminal_id, phone, vehicle_id, standing in await cursor.fetchall()
