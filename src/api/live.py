@@ -24,7 +24,7 @@ from api.commands.schemas import Command
 from api.fields import iso
 from api.live_state import POSITION_COLUMNS, AlarmBoard, Presence, columns_of, row_of
 from api.services import Services
-from fleet import AlarmStepped, BatchStored, CommandChanged, FleetChanged, SessionsChanged
+from fleet import AlarmStepped, BatchStored, CommandChanged, FleetChanged, PositionBatch, PositionsSeen, SessionsChanged
 from store.queries import alarms, commands, platforms, terminals, tracks, vehicles
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class LiveHub:
         self._now = now
         self._sleep = sleep
         self._subscription = services.bus.subscribe(
-            "live", BatchStored, SessionsChanged, CommandChanged, AlarmStepped, FleetChanged
+            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, AlarmStepped, FleetChanged
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()
@@ -166,6 +166,8 @@ class LiveHub:
         match event:
             case BatchStored():
                 self._take_batch(event)
+            case PositionsSeen():
+                self._take_positions(event.positions)
             case SessionsChanged():
                 for change in event.changes:
                     if not self._presence.change(change.phone, change.online):
@@ -188,9 +190,12 @@ class LiveHub:
         batch = event.positions
         if len(batch):
             self._reports.append((self._now(), len(batch)))
+        self._take_positions(batch)
+        self._named_alarms.update(change.id for change in event.alarm_changes)
+
+    def _take_positions(self, batch: PositionBatch) -> None:
         for row in columns_of(batch, batch.newest_per_vehicle()):
             self._move(row)
-        self._named_alarms.update(change.id for change in event.alarm_changes)
 
     def _move(self, row: list[Any]) -> None:
         """Take a position in, unless a newer one is known."""

@@ -23,7 +23,7 @@ from fleet.commit import (
     SessionChange,
     TerminalMessage,
 )
-from fleet.events import AlarmStepped, BatchStored, CommandChanged, FleetChanged, SessionsChanged
+from fleet.events import AlarmStepped, BatchStored, CommandChanged, FleetChanged, PositionsSeen, SessionsChanged
 from fleet.limits import Fence, FenceShape, FenceTrigger, VehicleLimits
 from fleet.positions import ITEM_COLUMNS, PositionBatch
 from fleet.vehicles import CHINA, PLATE_COLORS, canonical_phone, plate_color_name
@@ -47,6 +47,7 @@ __all__ = [
     "FenceTrigger",
     "FleetChanged",
     "PositionBatch",
+    "PositionsSeen",
     "Quarantined",
     "RefusedRegistration",
     "Registration",

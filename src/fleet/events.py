@@ -1,4 +1,4 @@
-"""What parts tell each other over the bus, always after it is stored."""
+"""What parts tell each other over the bus, after it is stored (but for PositionsSeen, which says so)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ class BatchStored:
     offset: int
     positions: PositionBatch
     alarm_changes: list[AlarmChange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsSeen:
+    """The database is away: these fixes are in the journal and will be stored. For eyes only: they come again, in a
+    ``BatchStored``, and may be repeats or late."""
+
+    positions: PositionBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """From journal groups to what one transaction stores: records are sorted by what they are, fixes become columns.
 
-Pure but for the directory it reads; the pipeline calls it and then judges, commits and publishes.
+Pure but for the directory it reads; the pipeline calls it and then judges, commits and publishes. What becomes no
+position goes to quarantine as a whole message body (an item of a 0x0704 as a 0x0704 of that item alone), so that it can
+be explained, and put through here again, like any other.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,13 +27,12 @@ from fleet import (
     TerminalMessage,
 )
 from ingest.directory import Directory
-from ingest.journal import EDITION_NAMES, Group, Kind
+from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
 from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
-from jt808.columns import LocationColumns, decode_locations, split_bulk
-from jt808.explain import explain_frame
+from ingest.records import BULK, LOCATION, LOCATION_ANSWER, Pieces, Records, spans_of
+from jt808.columns import LocationColumns, decode_locations
+from jt808.explain import explain_body
 
-LOCATION, LOCATION_ANSWER, BULK = 0x0200, 0x0201, 0x0704
-BLIND_AREA = 1
 OFF_EARTH = ("latitude", "longitude")  # stored all the same, and counted: docs/decisions/0003
 COLUMNS = (
     "time_us", "latitude_deg", "longitude_deg", "altitude_m", "speed_kmh", "heading_deg", "alarm_flags",
@@ -52,8 +54,7 @@ class Digest:
 
     first_offset: int
     offset: int
-    records: int
-    newest_received_us: int
+    records: Records
     positions: PositionBatch = field(default_factory=PositionBatch.empty)
     is_blind: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
     quarantined: list[Quarantined] = field(default_factory=list)
@@ -65,25 +66,24 @@ class Digest:
     messages: list[TerminalMessage] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def enrols(self) -> bool:
+        """Whether it says something about who is a terminal."""
+        return bool(self.registrations or self.refused or self.unregistered)
 
-@dataclass(slots=True)
-class Records:
-    """Several groups as one: headers in a numpy structured array, bodies in one buffer."""
+    @property
+    def read(self) -> int:
+        """How many records were read; those left out for a bug of ours are not among them."""
+        return len(self.records)
 
-    headers: NDArray[np.void]
-    bodies: bytes
-    starts: NDArray[np.int64]  # of each record's body in ``bodies``
+    def enrolled_phones(self) -> list[str]:
+        """The terminals whose rows those facts change."""
+        phones = {fact.phone for fact in self.registrations} | {fact.phone for fact in self.refused}
+        return sorted(phones | {phone for phone, _ in self.unregistered})
 
-    @classmethod
-    def of(cls, groups: list[Group]) -> Records:
-        headers = np.concatenate([group.headers for group in groups])
-        bases = np.cumsum([0] + [len(group.bodies) for group in groups[:-1]])
-        starts = headers["body_offset"].astype(np.int64) + np.repeat(bases, [len(group) for group in groups])
-        return cls(headers, b"".join(group.bodies for group in groups), starts)
-
-    def body(self, i: int) -> bytes:
-        start = int(self.starts[i])
-        return self.bodies[start : start + int(self.headers["body_length"][i])]
+    @property
+    def newest_received_us(self) -> int:
+        return int(self.records.headers["received_us"].max(initial=0))
 
 
 class Digester:
@@ -98,81 +98,106 @@ class Digester:
             LOCATION_ANSWER: self._read_location_answer,
         }
 
-    def facts(self, groups: list[Group]) -> Digest:
-        """Everything but the positions: they need the terminals that these facts may bring."""
+    def facts(self, groups: Sequence[Group], without: NDArray[np.intp] | None = None) -> Digest:
+        """Everything but the positions: they need the terminals that these facts may bring.
+
+        ``without``: rows of the groups' records to leave out (see ``poison``); they go to quarantine as they are.
+        """
         records = Records.of(groups)
-        digest = Digest(
-            first_offset=groups[0].offset,
-            offset=groups[-1].offset,
-            records=len(records.headers),
-            newest_received_us=int(records.headers["received_us"].max(initial=0)),
-        )
+        digest = Digest(groups[0].offset, groups[-1].offset, records)
+        if without is not None and len(without):
+            digest.quarantined += self._keep_all(records.take(without), "digest_failed")
+            digest.records = records = records.take(np.setdiff1d(np.arange(len(records)), without))
         headers = records.headers
         is_message = headers["kind"] == Kind.MESSAGE
         is_fix = np.isin(headers["message_id"], (LOCATION, BULK))
-        for i in np.flatnonzero(~(is_message & is_fix)):
+        for i in np.flatnonzero(~(is_message & is_fix)).tolist():
             if is_message[i]:
-                message_id = int(headers["message_id"][i])
-                self._readers.get(message_id, self._keep_message)(records, int(i), digest)
+                self._readers.get(int(headers["message_id"][i]), self._keep_message)(records, i, digest)
             else:
-                self._read_fact(records, int(i), digest)
+                self._read_fact(records, i, digest)
         return digest
 
-    def positions(self, groups: list[Group], digest: Digest) -> None:
-        """Decode the fixes of the groups into ``digest.positions``; what cannot be one goes to quarantine."""
-        records = Records.of(groups)
-        headers = records.headers
-        message_id = headers["message_id"]
-        is_message = headers["kind"] == Kind.MESSAGE
-        plain = np.flatnonzero(is_message & (message_id == LOCATION))
-        source = [plain]
-        offsets = [records.starts[plain]]
-        lengths = [headers["body_length"][plain].astype(np.int64)]
-        blind = [np.zeros(len(plain), bool)]
-        # 0x0201 is the answered serial number, then a report; 0x0704 holds many.
-        for i in np.flatnonzero(is_message & ((message_id == LOCATION_ANSWER) | (message_id == BULK))):
-            if message_id[i] == LOCATION_ANSWER:
-                kind, pieces = 0, [(2, max(int(headers["body_length"][i]) - 2, 0))]
-            else:
-                try:
-                    kind, pieces = split_bulk(records.body(int(i)))
-                except jt808.PeerError as error:
-                    digest.quarantined.append(self._quarantined(records, int(i), "undecodable", str(error)))
-                    continue
-            source.append(np.full(len(pieces), i, np.int64))
-            offsets.append(records.starts[i] + np.array([offset for offset, _ in pieces], np.int64))
-            lengths.append(np.array([length for _, length in pieces], np.int64))
-            blind.append(np.full(len(pieces), kind == BLIND_AREA, bool))
-        rows = np.concatenate(source).astype(np.int64)
-        if not len(rows):
+    def positions(self, digest: Digest) -> None:
+        """Decode the fixes into ``digest.positions``, as journaled; those of one message in the order of their time.
+        What cannot be a position goes to quarantine."""
+        records, headers = digest.records, digest.records.headers
+        pieces = self._pieces(digest)
+        if not len(pieces.record):
             return
-        order = np.argsort(rows, kind="stable")  # as journaled
-        rows, begins, sizes = rows[order], np.concatenate(offsets)[order], np.concatenate(lengths)[order]
-        columns = decode_locations(records.bodies, begins, sizes)
-        phone_fields = np.ascontiguousarray(headers["phone"][rows])
-        terminal_id, vehicle_id = self.directory.resolve(phone_fields, columns.time_us)
-        received_us = headers["received_us"][rows].astype(np.int64)
+        columns = decode_locations(records.bodies, pieces.start, pieces.length)
+        terminal_id, vehicle_id = self.directory.resolve(headers["phone"][pieces.record], columns.time_us)
+        received_us = headers["received_us"][pieces.record].astype(np.int64)
         bad = self._judge(columns, received_us, terminal_id, vehicle_id)
-        digest.counts["out_of_range"] += sum(fault in OFF_EARTH for fault in columns.errors.values())
-        for row, (reason, detail) in bad.items():
-            body = records.bodies[int(begins[row]) : int(begins[row] + sizes[row])]
-            digest.quarantined.append(self._quarantined(records, int(rows[row]), reason, detail, body))
-        good = np.ones(len(rows), bool)
-        good[list(bad)] = False
+        for row, (reason, detail) in sorted(bad.items()):
+            i = int(pieces.record[row])
+            digest.quarantined.append(self._quarantined(records, i, reason, detail, pieces.message(records, row)))
+        digest.counts["out_of_range"] += sum(
+            fault in OFF_EARTH and row not in bad for row, fault in columns.errors.items()
+        )
         plain_columns: dict[str, Any] = {name: getattr(columns, name) for name in COLUMNS}
         batch = PositionBatch(
             terminal_id=terminal_id,
             vehicle_id=vehicle_id,
             received_us=received_us,
-            late=np.concatenate(blind)[order],
-            message_id=message_id[rows].astype(np.int32),
+            late=pieces.is_blind,
+            message_id=headers["message_id"][pieces.record].astype(np.int32),
             items=columns.items,
             present=columns.present,
             other_items=columns.other_items,
             **plain_columns,
         )
-        digest.positions = batch if not bad else batch.take(good)
-        digest.is_blind = digest.positions.late.copy()
+        is_good = np.ones(len(batch), bool)
+        is_good[list(bad)] = False
+        if (pieces.record[1:] == pieces.record[:-1]).any():
+            order = np.lexsort((columns.time_us, pieces.record))
+            batch = batch.take(order[is_good[order]])
+        elif bad:
+            batch = batch.take(is_good)
+        digest.positions, digest.is_blind = batch, batch.late.copy()
+
+    def _pieces(self, digest: Digest) -> Pieces:
+        """Where the 0x0200 bodies are: plain reports, the report in a 0x0201, the items of a 0x0704."""
+        records, headers = digest.records, digest.records.headers
+        message_id = headers["message_id"]
+        is_message = headers["kind"] == Kind.MESSAGE
+        plain = np.flatnonzero(is_message & (message_id == LOCATION))
+        lengths = headers["body_length"][plain].astype(np.int64)
+        parts = [Pieces(plain, records.starts[plain], lengths, np.zeros(len(plain), bool))]
+        for i in np.flatnonzero(is_message & ((message_id == LOCATION_ANSWER) | (message_id == BULK))).tolist():
+            try:
+                is_blind, spans = spans_of(int(message_id[i]), records.body(i))
+            except jt808.PeerError as error:
+                digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
+                continue
+            starts, lengths = np.array(spans, np.int64).T
+            count = len(spans)
+            parts.append(Pieces(np.full(count, i), records.starts[i] + starts, lengths, np.full(count, is_blind)))
+        return Pieces.joined(parts)
+
+    def poison(self, groups: Sequence[Group]) -> NDArray[np.intp]:
+        """Rows of the groups' records on which a bug of ours raises, found by halving: one record costs itself only."""
+        records = Records.of(groups)
+        found: list[int] = []
+        waiting = [np.arange(len(records))]
+        while waiting:
+            rows = waiting.pop()
+            if not len(rows) or self._digests(records.take(rows)):
+                continue
+            if len(rows) == 1:
+                found.append(int(rows[0]))
+            else:
+                waiting += [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+        return np.array(sorted(found), np.intp)
+
+    def _digests(self, records: Records) -> bool:
+        group = Group(1, 0, records.headers.copy(), memoryview(records.bodies))
+        group.headers["body_offset"] = records.starts
+        try:
+            self.positions(self.facts([group]))
+        except Exception:
+            return False
+        return True
 
     def _judge(
         self,
@@ -186,8 +211,12 @@ class Digester:
         is_readable = np.ones(len(received_us), bool)
         is_readable[[row for row, fault in columns.errors.items() if fault not in OFF_EARTH]] = False
         for row in np.flatnonzero(vehicle_id < 0):
-            reason = "unknown_terminal" if terminal_id[row] < 0 else "no_vehicle"
-            bad[int(row)] = (reason, "the terminal is in no vehicle that we know")
+            known = terminal_id[row] >= 0
+            bad[int(row)] = (
+                ("no_vehicle", "the terminal was in no vehicle at that time")
+                if known
+                else ("unknown_terminal", "no terminal has this phone number")
+            )
         ahead = columns.time_us - received_us > self.plausible.ahead_us
         for row in np.flatnonzero(is_readable & (ahead | (columns.time_us < self.plausible.oldest_us))):
             bad[int(row)] = ("implausible_time", "ahead of our clock" if ahead[row] else "before the oldest year")
@@ -196,13 +225,19 @@ class Digester:
                 bad[unreadable] = ("undecodable", fault)
         return bad
 
-    def quarantine_all(self, groups: list[Group], reason: str, detail: str) -> list[Quarantined]:
-        """Every uplink message of the groups with its bytes: the last resort when something of ours failed on them."""
+    def kept(self, groups: Sequence[Group], reason: str) -> Digest:
+        """A digest that only keeps every record with its bytes: the last resort when something of ours failed on them.
+        Of a fact the bytes are JSON; who is on-line is still said, when it can be read."""
         records = Records.of(groups)
-        return [
-            self._quarantined(records, int(i), reason, detail)
-            for i in np.flatnonzero(records.headers["kind"] == Kind.MESSAGE)
-        ]
+        digest = Digest(groups[0].offset, groups[-1].offset, records)
+        with contextlib.suppress(Exception):
+            digest.sessions = self.facts(groups).sessions
+        digest.quarantined = self._keep_all(records, reason)
+        return digest
+
+    def _keep_all(self, records: Records, reason: str) -> list[Quarantined]:
+        detail = "see the server's log of that time"
+        return [self._quarantined(records, i, reason, detail) for i in range(len(records))]
 
     def _quarantined(
         self, records: Records, i: int, reason: str, detail: str, body: bytes | None = None
@@ -211,7 +246,7 @@ class Digester:
         return Quarantined(
             received_us=int(header["received_us"]),
             phone=self.directory.phone(header["phone"].tobytes()),
-            edition=EDITION_NAMES[int(header["edition"])],
+            edition=EDITION_NAMES.get(int(header["edition"]), ""),
             message_id=int(header["message_id"]),
             serial_no=int(header["serial_no"]),
             body=records.body(i) if body is None else body,
@@ -221,7 +256,11 @@ class Digester:
 
     def _read_fact(self, records: Records, i: int, digest: Digest) -> None:
         header = records.headers[i]
-        fact = decode_fact(int(header["kind"]), records.body(i))
+        try:
+            fact = decode_fact(int(header["kind"]), records.body(i))
+        except JournalError as error:  # written by a newer version of ours, most likely
+            digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
+            return
         match fact:
             case Registration():
                 digest.registrations.append(fact)
@@ -259,9 +298,9 @@ class Digester:
         header = records.headers[i]
         body = records.body(i)
         if len(body) < 2:
-            return  # too short for its fix as well: positions() quarantines it
+            return  # positions() puts it into quarantine
         edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
-        explained = explain_frame(jt808.build_frame(0x0201, "0", 0, body, edition), edition).as_json()["body"]
+        explained = explain_body(LOCATION_ANSWER, edition, body).body
         digest.answers.append(
             CommandAnswer(
                 received_us=int(header["received_us"]),

@@ -3,79 +3,80 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import AsyncConnection
 
 from ingest.journal import phone_text
-from store import Database
 from store.queries import engine as queries
+
+PHONE_DIGITS: Final = 20  # of a record's phone field
 
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A terminal and its places: ``vehicle_ids[i]`` from ``from_us[i]`` on."""
+    """A terminal and its places: ``vehicle_ids[i]`` from ``from_us[i]`` on, in order of time."""
 
     terminal_id: int
     from_us: tuple[int, ...] = ()
     vehicle_ids: tuple[int, ...] = ()
 
-    def vehicle_at(self, time_us: int) -> int | None:
+    def vehicle_at(self, time_us: int) -> int:
+        """The vehicle's id; −1 before the first binding."""
         place = bisect_right(self.from_us, time_us) - 1
-        return self.vehicle_ids[place] if place >= 0 else None
+        return self.vehicle_ids[place] if place >= 0 else -1
 
 
-@dataclass(slots=True)
+NOBODY: Final = Resident(-1)
+
+
 class Directory:
-    """All terminals in memory (tens of thousands are small), read again when the fleet changes."""
+    """All terminals in memory. As large as the table of terminals, which nobody fills but administrators and terminals
+    that were let in: about 400 bytes each."""
 
-    residents: dict[str, Resident] = field(default_factory=dict)
-    phones: dict[int, str] = field(default_factory=dict)
-    _by_field: dict[bytes, str] = field(default_factory=dict)
+    def __init__(self, rows: Iterable[queries.TerminalRow] = ()) -> None:
+        self._residents: dict[bytes, Resident] = {}
+        self._take(rows)
 
-    async def reload(self, database: Database) -> None:
-        async with database.connection() as connection:
-            rows = await queries.load_terminals(connection)
-        self.residents = {
-            row.phone: Resident(
-                row.terminal_id,
-                tuple(from_us for from_us, _ in row.bindings),
-                tuple(vehicle for _, vehicle in row.bindings),
-            )
-            for row in rows
-        }
-        self.phones = {row.terminal_id: row.phone for row in rows}
+    def __len__(self) -> int:
+        return len(self._residents)
+
+    async def load(self, connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> None:
+        """Read the terminals again: those with these phones, or all (then who is gone is forgotten)."""
+        rows = await queries.load_terminals(connection, phones)
+        if phones is None:
+            self._residents = {}
+        self._take(rows)
+
+    def _take(self, rows: Iterable[queries.TerminalRow]) -> None:
+        for row in rows:
+            try:
+                phone_field = bytes.fromhex(row.phone.zfill(PHONE_DIGITS))
+            except ValueError:
+                continue  # typed in by somebody: no header can carry it, so no report will ask for it
+            from_us, vehicle_ids = zip(*row.bindings, strict=True) if row.bindings else ((), ())
+            self._residents[phone_field] = Resident(row.terminal_id, from_us, vehicle_ids)
 
     def phone(self, phone_field: bytes) -> str:
         """The phone that a 10-byte header field (BCD, zeros in front) names."""
-        phone = self._by_field.get(phone_field)
-        if phone is None:
-            if len(self._by_field) > 1_000_000:  # a flood of made-up phones must not grow it for ever
-                self._by_field.clear()
-            phone = self._by_field[phone_field] = phone_text(phone_field)
-        return phone
+        return phone_text(phone_field)
 
-    def resolve(self, phone_fields: NDArray[np.void], time_us: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
+    def resolve(
+        self, phone_fields: NDArray[np.void], time_us: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Terminal and vehicle of each report; −1 where there is none.
 
         Args:  phone_fields: the 10-byte fields, dtype ``V10``; time_us: the reports' own times.
         """
         unique, inverse = np.unique(phone_fields, return_inverse=True)
-        terminals = np.full(len(unique), -1, np.int32)
-        vehicles = np.full(len(unique), -1, np.int32)
-        movers: list[tuple[int, Resident]] = []
-        for i, phone_field in enumerate(unique):
-            resident = self.residents.get(self.phone(phone_field.tobytes()))
-            if resident is None:
-                continue
-            terminals[i] = resident.terminal_id
-            if len(resident.vehicle_ids) == 1:
-                vehicles[i] = resident.vehicle_ids[0]
-            elif resident.vehicle_ids:
-                movers.append((i, resident))
-        vehicle_id = vehicles[inverse]
-        for i, resident in movers:
-            for row in np.flatnonzero(inverse == i):
-                vehicle_id[row] = resident.vehicle_at(int(time_us[row])) or -1
-        return terminals[inverse], vehicle_id
+        residents = [self._residents.get(phone_field.tobytes(), NOBODY) for phone_field in unique]
+        terminal_id = np.array([resident.terminal_id for resident in residents], np.int32)[inverse]
+        vehicle_id = np.array([(resident.vehicle_ids or (-1,))[-1] for resident in residents], np.int32)[inverse]
+        since_us = np.array([(resident.from_us or (0,))[-1] for resident in residents], np.int64)[inverse]
+        for row in np.flatnonzero((time_us < since_us) & (vehicle_id >= 0)).tolist():  # from before its last move
+            vehicle_id[row] = residents[inverse[row]].vehicle_at(int(time_us[row]))
+        return terminal_id, vehicle_id

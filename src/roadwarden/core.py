@@ -25,6 +25,7 @@ from ingest.digest import Digester, Plausible
 from ingest.directory import Directory
 from ingest.journal import SqliteJournalReader, journal_path
 from ingest.pipeline import Pipeline, wall_clock_us
+from ingest.preview import Preview
 from roadwarden.process import tell_parent
 from roadwarden.settings import Settings
 from store import partitions
@@ -51,19 +52,11 @@ class Core:
         self.database = store.Database(self._dsn)
         self.control = ControlClient(control_path(settings.data_dir))
         self.journal = SqliteJournalReader(journal_path(settings.data_dir), wake=self.control.journal_wake)
+        digester = Digester(Directory(), plausible(settings))
         self.pipeline = Pipeline(
-            self.journal,
-            self.database,
-            AlarmEngine(
-                EngineDefaults(
-                    speed_limit_kmh=settings.speed_limit_kmh,
-                    overspeed_duration_s=settings.overspeed_duration_s,
-                    offline_after_s=settings.offline_after_s,
-                )
-            ),
-            self.bus,
-            Digester(Directory(), plausible(settings)),
+            self.journal, self.database, lambda: AlarmEngine(engine_defaults(settings)), self.bus, digester
         )
+        self.preview = Preview(self.journal, digester, self.bus, self.pipeline.status)
         self.commands = CommandDesk(
             self.database,
             self.control,
@@ -113,6 +106,7 @@ class Core:
         await self._prepare_database()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.pipeline.run())
+            group.create_task(self.preview.run())
             group.create_task(self.commands.run())
             group.create_task(self._listen())
             group.create_task(self._retention())
@@ -190,8 +184,12 @@ class Core:
     def _pipeline_stats(self) -> Mapping[str, float]:
         status = self.pipeline.status
         counts = {f"pipeline_{name}_total": float(count) for name, count in status.counts.items()}
-        failures = {f"alarm_rule_failures_total{{rule={name}}}": float(n) for name, n in self.pipeline.rule_failures()}
-        ignored = {f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged()}
+        failures = {
+            f"alarm_rule_failures_total{{rule={name}}}": float(n) for name, n in self.pipeline.rule_failures().items()
+        }
+        ignored = {
+            f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged().items()
+        }
         lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
         return counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
 
@@ -211,6 +209,14 @@ class Core:
             "pipeline": self.pipeline.status.running or "the pipeline has not started",
             "gateway": self.control.is_connected or "the gateway process does not answer",
         }
+
+
+def engine_defaults(settings: Settings) -> EngineDefaults:
+    return EngineDefaults(
+        speed_limit_kmh=settings.speed_limit_kmh,
+        overspeed_duration_s=settings.overspeed_duration_s,
+        offline_after_s=settings.offline_after_s,
+    )
 
 
 def plausible(settings: Settings) -> Plausible:

@@ -330,13 +330,16 @@ class SqliteJournalReader:
         return int(connection.execute("SELECT coalesce(max(id), 0) FROM groups").fetchone()[0])
 
     async def trim(self, offset: int) -> None:
-        """See `JournalReader.trim`: the writer deletes within a second or so."""
+        """See `JournalReader.trim`: the writer deletes within a second or so.
+
+        Raises:  OSError: it could not be said; say it again.
+        """
         if offset > self._trimmed:
-            self._trimmed = offset
             path = trim_path(self._path)
             new = path.with_name(path.name + ".new")
             new.write_bytes(b"%d" % offset)
             new.replace(path)
+            self._trimmed = offset
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)

@@ -1,0 +1,538 @@
+"""The pipeline between a real journal and real databases: what it stores, and what may happen to it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fleet import BatchStored, FleetChanged, PositionsSeen, RefusedRegistration, SessionsChanged
+from ingest import pipeline as pipeline_module
+from ingest.journal import GatewayStarted, Kind, Unregistered
+from ingest.preview import Preview
+from store import Database, EmbeddedPostgres, migrate
+from tests.ingest.waiting import until
+from tests.ingest.world import PHONE, Rec, World, bulk, events, fact, fix, registered, report, session, us
+
+OTHER = "13900000002"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, database: Database) -> AsyncIterator[World]:
+    """On each back end."""
+    world = World(tmp_path, database)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+async def one(tmp_path: Path, postgresql_database: Database) -> AsyncIterator[World]:
+    """On plain PostgreSQL, for what cannot depend on the back end."""
+    world = World(tmp_path, postgresql_database)
+    yield world
+    world.close()
+
+
+# -- what is stored
+
+
+async def test_reports_become_rows_of_their_vehicle(world: World) -> None:
+    mileage = bytes.fromhex("0104000004d2")
+    world.write(registered(plate="辽A10001"), report(1, speed=655, items=mileage), report(2))
+    await world.drain()
+    rows = await world.rows(
+        "SELECT v.plate, t.phone, extract(epoch FROM p.time)::bigint, extract(epoch FROM p.received_at)::bigint, "
+        "p.latitude_deg, p.longitude_deg, p.speed_kmh, p.mileage_km, p.late, p.message_id, p.journal_offset "
+        "FROM positions p JOIN vehicles v ON v.id = p.vehicle_id JOIN terminals t ON t.id = p.terminal_id ORDER BY time"
+    )
+    second = us(0) // 1_000_000
+    assert rows == [
+        ("辽A10001", PHONE, second + 1, second + 2, 41.8, 123.4, 65.5, 123.4, False, 0x0200, 1),
+        ("辽A10001", PHONE, second + 2, second + 3, 41.8, 123.4, 60.0, None, False, 0x0200, 1),
+    ]
+    assert await world.rows("SELECT extract(epoch FROM time)::bigint FROM latest_positions") == [(second + 2,)]
+
+
+async def test_registration_and_reports_in_one_group_in_any_order(world: World) -> None:
+    world.write(report(1), registered(), report(2))
+    world.write(report(3), report(1, OTHER), registered(OTHER, "辽A10002"))
+    pipeline = await world.drain()
+    assert await world.positions() == [1, 1, 2, 3]
+    assert len(await world.rows("SELECT DISTINCT vehicle_id FROM positions")) == 2
+    assert not await world.quarantine()
+    assert pipeline.status.counts["stored"] == 4
+    assert any(event.what == "terminals" for event in events(world, FleetChanged))
+
+
+async def test_backfill_is_late_and_leaves_the_newest_where_it_is(world: World) -> None:
+    world.write(registered(), report(100), Rec(bulk(1, fix(50), fix(60)), 0x0704, received=101))
+    world.write(Rec(bulk(1, fix(200)), 0x0704, received=201), Rec(bulk(0, fix(120), fix(110)), 0x0704, received=202))
+    world.write(report(105, received=203))
+    await world.drain()
+    rows = await world.positions("(extract(epoch FROM time)::bigint - 1793505600), late, message_id")
+    assert rows == [
+        (50, True, 0x0704), (60, True, 0x0704), (100, False, 0x0200), (105, True, 0x0200), (110, False, 0x0704),
+        (120, False, 0x0704), (200, True, 0x0704),
+    ]  # fmt: skip
+    assert await world.rows("SELECT extract(epoch FROM time)::bigint - 1793505600 FROM latest_positions") == [(120,)]
+
+
+async def test_the_answer_to_a_location_query_is_stored_as_a_fix(one: World) -> None:
+    one.write(registered(), Rec(b"\x00\x05" + fix(7), 0x0201, received=8))
+    await one.drain()
+    assert await one.positions("message_id, late") == [(0x0201, False)]
+
+
+async def test_sessions_and_a_gateway_that_begins_anew(world: World) -> None:
+    world.write(registered(), registered(OTHER, "辽A10002"), session(True, 1), session(True, 2, OTHER))
+    await world.drain()
+    assert await world.rows("SELECT phone, online FROM terminal_presence ORDER BY phone") == [
+        (PHONE, True), (OTHER, True),
+    ]  # fmt: skip
+    world.write(session(False, 3, reason="cut"), fact(GatewayStarted(us(4)), Kind.GATEWAY_STARTED), session(True, 5))
+    await world.drain()
+    assert await world.rows("SELECT phone, online FROM terminal_presence ORDER BY phone") == [
+        (PHONE, True), (OTHER, False),
+    ]  # fmt: skip
+    told = [(change.phone, change.online) for event in events(world, SessionsChanged) for change in event.changes]
+    assert told == [(PHONE, True), (OTHER, True), (PHONE, False), ("", False), (PHONE, True)]
+
+
+async def test_who_asked_in_vain_is_listed_and_who_left_has_no_code(one: World) -> None:
+    refused = RefusedRegistration(
+        us(1), OTHER, "2013", "70111", "SIM", "T9", 2, "辽A9", "10.0.0.9:1", "unknown_terminal"
+    )
+    one.write(registered(), fact(refused, Kind.REFUSED), fact(Unregistered(us(2), PHONE), Kind.UNREGISTERED))
+    await one.drain()
+    rows = await one.rows("SELECT phone, standing, auth_code_hash IS NULL FROM terminals ORDER BY phone")
+    assert rows == [(PHONE, "approved", True), (OTHER, "pending", True)]
+
+
+async def test_other_messages_are_kept_verbatim(one: World) -> None:
+    one.write(registered(), Rec(b"\xf0\x01abc", 0x0900, received=1, edition="2019"))
+    await one.drain()
+    assert await one.rows("SELECT phone, message_id, edition, body FROM terminal_messages") == [
+        (PHONE, 0x0900, "2019", b"\xf0\x01abc")
+    ]
+
+
+async def test_quarantine_holds_what_is_no_position(world: World) -> None:
+    bad = fix(1)[:20]
+    world.write(registered(), Rec(bad, received=1), report(9_000, received=1), report(1, "13977777777"), report(2))
+    world.write(report(3, latitude=95_000_000))
+    pipeline = await world.drain()
+    assert await world.quarantine() == [
+        ("undecodable", PHONE, 0x0200, bad), ("implausible_time", PHONE, 0x0200, fix(9_000)),
+        ("unknown_terminal", "13977777777", 0x0200, fix(1)),
+    ]  # fmt: skip
+    assert await world.positions() == [2, 3]
+    counts = pipeline.status.counts
+    assert [counts[f"quarantined_{why}"] for why in ("undecodable", "implausible_time", "unknown_terminal")] == [
+        1,
+        1,
+        1,
+    ]
+    assert (counts["out_of_range"], counts["stored"], counts["records"]) == (1, 2, 6)
+
+
+async def test_a_terminal_that_moves_takes_only_its_future_along(world: World) -> None:
+    world.write(registered(plate="辽A10001", at=0), report(10))
+    world.write(registered(plate="辽A10002", at=100), report(110), report(50, received=111))
+    await world.drain()
+    world.begin()
+    world.write(report(120), report(60, received=121))
+    await world.drain()
+    rows = await world.rows(
+        "SELECT plate, array_agg(extract(epoch FROM time)::bigint - 1793505600 ORDER BY time) FROM positions p "
+        "JOIN vehicles v ON v.id = p.vehicle_id GROUP BY plate ORDER BY plate"
+    )
+    assert rows == [("辽A10001", [10, 50, 60]), ("辽A10002", [110, 120])]
+
+
+async def test_a_terminal_without_a_vehicle(one: World) -> None:
+    await one.rows("INSERT INTO terminals (phone, standing) VALUES (%s, 'approved') RETURNING id", PHONE)
+    one.write(report(1))
+    await one.drain()
+    assert [row[0] for row in await one.quarantine()] == ["no_vehicle"]
+
+
+# -- repeats
+
+
+async def test_a_repeat_is_stored_once_wherever_it_comes(world: World) -> None:
+    world.write(registered(), report(1), report(1, received=2.5), report(2))
+    world.write(report(1, received=3))
+    pipeline = await world.drain()
+    assert pipeline.status.counts["repeats"] == 2
+    world.begin()  # a memory that knows nothing
+    world.write(report(2, received=4), report(3), report(1, received=5))
+    pipeline = await world.drain()
+    assert await world.positions() == [1, 2, 3]
+    assert (pipeline.status.counts["repeats"], pipeline.status.counts["stored"]) == (2, 1)
+    told = [time for event in events(world, BatchStored) for time in event.positions.time_us.tolist()]
+    assert told == [us(1), us(2), us(3)]
+
+
+async def test_two_reports_of_one_second_are_two(world: World) -> None:
+    world.write(registered(), report(1, speed=600), report(1, speed=610))
+    await world.drain()
+    assert sorted(await world.positions("speed_kmh, late")) == [(60.0, False), (61.0, False)]
+
+
+async def counts_of(world: World) -> list[int]:
+    tables = ("positions", "alarms", "quarantine", "terminal_messages", "session_log", "vehicles", "terminals")
+    return [(await world.rows(f"SELECT count(*) FROM {table}"))[0][0] for table in tables]
+
+
+async def test_a_replay_of_the_journal_repeats_nothing(world: World) -> None:
+    """The transaction was committed and the process died before it knew: it reads the same groups again."""
+    world.write(registered(), report(1, alarm=1), session(True, 1))
+    world.write(report(2), Rec(b"x", 0x0900, received=3), Rec(fix(1)[:9], received=3))
+    await world.drain()
+    before = await counts_of(world)
+    pipeline = world.begin()
+    original = pipeline._writer.offset
+
+    async def forgetful(journal: str) -> int:
+        return min(await original(journal), 0)
+
+    pipeline._writer.offset = forgetful  # type: ignore[method-assign]
+    await world.drain()
+    assert await counts_of(world) == before
+
+
+# -- alarms
+
+
+async def test_an_alarm_begins_and_ends(world: World) -> None:
+    world.write(registered(), report(1), report(2, alarm=1))
+    await world.drain()
+    query = (
+        "SELECT rule, late, extract(epoch FROM begin_time)::bigint - 1793505600, "
+        "extract(epoch FROM end_time)::bigint - 1793505600 FROM alarms"
+    )
+    assert await world.rows(query) == [("terminal.emergency", False, 2, None)]
+    world.begin()  # the episode outlives a restart
+    world.write(report(3, alarm=1), report(4))
+    await world.drain()
+    assert await world.rows(query) == [("terminal.emergency", False, 2, 4)]
+    kinds = [change.kind for event in events(world, BatchStored) for change in event.alarm_changes]
+    assert kinds == ["begin", "end"]
+
+
+async def test_late_data_ring_no_bell(world: World) -> None:
+    world.write(registered(), report(100), Rec(bulk(1, fix(50, alarm=1), fix(60)), 0x0704, received=101))
+    await world.drain()
+    assert await world.rows("SELECT rule, late FROM alarms") == [("terminal.emergency", True)]
+
+
+async def test_silence_becomes_an_alarm_by_the_clock_alone(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "TICK_S", 0.01)
+    one.write(registered(), report(1, status=3))
+    await one.drain()
+    async with one.running():
+        for at in range(60, 900, 60):
+            one.now_us = us(at)
+            await until(lambda at=at: one.pipeline._ticked_us == us(at))
+        await until(lambda: any(event.alarm_changes for event in events(one, BatchStored)))
+    (alarm,) = await one.rows("SELECT rule, late FROM alarms")
+    assert alarm == ("offline", False)
+    assert await one.rows('SELECT "offset" FROM journal_offsets') == [(1,)]
+
+
+async def test_a_backlog_is_no_silence(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it catches up the engine lives in the stream's own time."""
+    monkeypatch.setattr(pipeline_module, "MAX_RECORDS", 1)
+    one.write(registered())
+    for at in range(0, 1200, 60):
+        one.write(report(at))
+    one.now_us = us(100_000)
+    await one.drain()
+    assert await one.rows("SELECT rule FROM alarms") == []
+
+
+async def test_limits_and_fences_are_read_when_they_change(world: World) -> None:
+    world.write(registered(), report(0, speed=900))
+    async with world.running() as pipeline:
+        await until(lambda: pipeline.status.offset == 1)
+        await world.rows("UPDATE vehicles SET speed_limit_kmh = 50, overspeed_duration_s = 10 RETURNING id")
+        await world.rows(
+            "INSERT INTO geofences (name, shape, center, radius_m) VALUES ('仓库', 'circle', '[41.8, 123.4]', 500) "
+            "RETURNING id"
+        )
+        pipeline.fleet_changed("vehicles")
+        pipeline.fleet_changed("geofences")
+        world.write(report(1, latitude=41_000_000, speed=900))
+        world.write(report(20, latitude=41_000_000, speed=900), report(30, speed=100), report(31, speed=100))
+        await until(lambda: pipeline.status.offset == 3)
+    assert await world.rows("SELECT rule FROM alarms ORDER BY rule") == [("fence.enter",), ("overspeed",)]
+
+
+# -- what fails
+
+
+async def test_a_record_that_a_bug_of_ours_fails_on_costs_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = world.digester._judge
+
+    def fails(columns: Any, *rest: Any) -> Any:
+        if us(5) in columns.time_us.tolist():
+            raise ZeroDivisionError
+        return read(columns, *rest)
+
+    monkeypatch.setattr(world.digester, "_judge", fails)
+    world.write(registered(), report(1), report(2, alarm=1))
+    world.write(report(4), report(5), session(True, 5), report(6))
+    world.write(report(7), report(1, received=8))
+    pipeline = await world.drain()
+    assert await world.positions() == [1, 2, 4, 6, 7]
+    assert await world.quarantine() == [("digest_failed", PHONE, 0x0200, fix(5))]
+    assert await world.rows("SELECT online FROM terminal_presence") == [(True,)]
+    assert await world.rows("SELECT end_time IS NOT NULL FROM alarms") == [(True,)]
+    assert pipeline.status.counts["stored"] == 5
+
+
+async def test_what_cannot_be_read_at_all_is_kept_and_the_road_goes_on(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = one.pipeline._forget_repeats
+
+    def fails(digest: Any) -> None:
+        forget(digest)
+        if us(5) in digest.positions.time_us.tolist():
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(one.pipeline, "_forget_repeats", fails)
+    one.write(registered(), report(1))
+    one.write(report(4), report(5), session(True, 5))
+    one.write(report(6))
+    await one.drain()
+    assert await one.positions() == [1, 6]
+    kept = await one.quarantine()
+    assert [row[0] for row in kept] == ["digest_failed"] * 3
+    assert [row[3] for row in kept][:2] == [fix(4), fix(5)]
+    assert await one.rows("SELECT online FROM terminal_presence") == [(True,)]
+    monkeypatch.undo()
+    one.write(report(4, received=9))  # the terminal sends it again: it was not stored, so it is no repeat
+    await one.drain()
+    assert await one.positions() == [1, 4, 6]
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_what_the_database_refuses_is_kept_and_the_road_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """Refused with its positions, or (twice) also without: then it is the sessions."""
+    commit = world.pipeline._writer.commit
+
+    async def refuses(what: Any) -> Any:
+        refused_times = us(5) in what.positions.time_us.tolist()
+        refused_session = refusals == 2 and any(change.reason == "bad" for change in what.sessions)
+        if refused_times or refused_session:
+            raise psycopg.DataError("no")
+        return await commit(what)
+
+    monkeypatch.setattr(world.pipeline._writer, "commit", refuses)
+    world.write(registered(), report(1))
+    world.write(report(4, alarm=1), report(5, alarm=1), session(False, 5, reason="bad"))
+    world.write(report(6, alarm=1), report(7))
+    pipeline = await world.drain()
+    assert await world.positions() == [1, 6, 7]
+    assert [(row[0], row[3]) for row in await world.quarantine()][:2] == [
+        ("storage_refused", fix(4, alarm=1)), ("storage_refused", fix(5, alarm=1)),
+    ]  # fmt: skip
+    assert len(await world.rows("SELECT FROM session_log")) == 2 - refusals
+    # The engine went on from what is stored: the alarm began with the first fix that is.
+    rows = await world.rows("SELECT extract(epoch FROM begin_time)::bigint - 1793505600, end_time IS NULL FROM alarms")
+    assert rows == [(6, False)]
+    assert pipeline.status.counts["storage_refused"] >= 1
+
+
+async def test_a_database_that_refuses_for_other_reasons_is_waited_for(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read-only after a fail-over, missing rights: nothing goes to quarantine for it, registrations least of all."""
+    fails = iter([psycopg.errors.ReadOnlySqlTransaction("read only"), psycopg.errors.InsufficientPrivilege("no")])
+    enrol = pipeline_module.enrolment.enrol
+
+    async def refuses(*arguments: Any) -> None:
+        if (error := next(fails, None)) is not None:
+            raise error
+        await enrol(*arguments)
+
+    monkeypatch.setattr(pipeline_module.enrolment, "enrol", refuses)
+    one.write(registered(), report(1))
+    pipeline = await one.drain()
+    assert await one.positions() == [1]
+    assert not await one.quarantine()
+    assert pipeline.status.counts["database_retries"] == 2
+
+
+async def test_a_reload_that_fails_is_done_again(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = pipeline_module.engine_queries.load_fences
+    fails = iter([psycopg.OperationalError("away")])
+
+    async def breaks(connection: Any) -> Any:
+        if (error := next(fails, None)) is not None:
+            raise error
+        return await load(connection)
+
+    one.write(registered(), report(0))
+    await one.drain()
+    async with one.running() as pipeline:
+        await until(lambda: pipeline.status.running)
+        await one.rows(
+            "INSERT INTO geofences (name, shape, center, radius_m) VALUES ('仓库', 'circle', '[41.8, 123.4]', 500) "
+            "RETURNING id"
+        )
+        monkeypatch.setattr(pipeline_module.engine_queries, "load_fences", breaks)
+        pipeline.fleet_changed("geofences")
+        one.write(report(1, latitude=41_000_000))
+        one.write(report(2), report(3))
+        await until(lambda: pipeline.status.offset == 3)
+    assert await one.rows("SELECT rule FROM alarms") == [("fence.enter",)]
+
+
+async def test_the_fleet_is_read_again_at_most_so_often(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A storm of registrations reads the terminals concerned; all of them once, however often it is told."""
+    loads: list[Any] = []
+    load = pipeline_module.engine_queries.load_terminals
+
+    async def counted(connection: Any, phones: Any = None) -> Any:
+        loads.append(phones)
+        return await load(connection, phones)
+
+    monkeypatch.setattr(pipeline_module.engine_queries, "load_terminals", counted)
+    pipeline = one.begin(reload_s=3600.0)
+    async with one.running():
+        await until(lambda: pipeline.status.running)
+        for number in range(20):
+            phone = f"139000001{number:02}"
+            one.write(registered(phone, f"辽B{number:05}"), report(number, phone))
+            await until(lambda: pipeline.status.offset == one.file.last_offset)
+            pipeline.fleet_changed("terminals")  # as the database tells us of our own registrations
+    assert len(await one.positions()) == 20
+    assert loads[0] is None  # at the start
+    assert loads[1:].count(None) == 1
+    assert [phones for phones in loads if phones is not None] == [[f"139000001{number:02}"] for number in range(20)]
+
+
+# -- the journal
+
+
+async def test_the_journal_is_trimmed_behind_what_is_stored(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[int] = []
+
+    async def trim(offset: int) -> None:
+        rows = await one.rows('SELECT coalesce(max("offset"), 0) FROM journal_offsets')
+        assert offset <= rows[0][0]
+        said.append(offset)
+
+    monkeypatch.setattr(one.reader, "trim", trim)
+    for at in range(10):
+        one.write(registered(), report(at))
+        one.now_us += 3_000_000
+        await one.drain()
+    assert said == sorted(said)
+    assert said[-1] > 5
+
+
+async def test_a_full_disk_does_not_stop_the_road(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(offset: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(one.reader, "trim", full)
+    one.write(registered(), report(1))
+    pipeline = await one.drain()
+    async with one.running():
+        await until(lambda: pipeline.status.counts["trim_failed"])
+    assert await one.positions() == [1]
+
+
+# -- the database away
+
+
+@pytest.fixture
+async def mortal(
+    tmp_path: Path, spare_server: Callable[..., EmbeddedPostgres]
+) -> AsyncIterator[tuple[World, EmbeddedPostgres]]:
+    """A world whose database server the test may kill."""
+    postgres = spare_server()
+    dsn = await asyncio.to_thread(postgres.start)
+    await asyncio.to_thread(migrate, dsn)
+    database = Database(dsn, min_size=1, max_size=4, timeout_s=0.5)
+    await database.open()
+    world = World(tmp_path, database)
+    yield world, postgres
+    world.close()
+    await database.close()
+
+
+@pytest.mark.postgres
+async def test_the_database_goes_in_the_middle_and_comes_back(mortal: tuple[World, EmbeddedPostgres]) -> None:
+    world, postgres = mortal
+    world.write(registered(), report(0))
+    total = 1
+    async with world.running() as pipeline:
+        await until(lambda: pipeline.status.offset == 1)
+        assert pipeline.status.lag_s(world.now_us) == 0
+        for round_ in range(3):
+            for _ in range(40):  # it is killed in the middle of these
+                world.write(*(report(total + i) for i in range(50)), report(total, received=total + 60))
+                total += 50
+            assert postgres.pid is not None
+            await until(lambda first=1 + 40 * round_: pipeline.status.offset > first)
+            os.kill(postgres.pid, signal.SIGKILL)
+            await asyncio.to_thread(postgres.wait, 20)
+            world.write(registered(f"1390000010{round_}", f"辽C0000{round_}"), report(1, f"1390000010{round_}"))
+            await until(lambda: not pipeline.status.database_up or pipeline.status.offset == world.file.last_offset)
+            world.now_us = us(total + 100)
+            if pipeline.status.offset < world.file.last_offset:
+                assert pipeline.status.lag_s(world.now_us) > 0
+            await asyncio.to_thread(postgres.start)
+            await until(lambda: pipeline.status.offset == world.file.last_offset)
+            await until(lambda: pipeline.status.lag_s(world.now_us) == 0)
+    stored = await world.rows(
+        "SELECT extract(epoch FROM time)::bigint - 1793505600, late FROM positions p JOIN terminals t "
+        "ON t.id = p.terminal_id WHERE t.phone = %s ORDER BY time", PHONE,
+    )  # fmt: skip
+    assert stored == [(at, False) for at in range(total)]
+    assert len(await world.positions()) == total + 3
+    told = [time for event in events(world, BatchStored) for time in event.positions.time_us.tolist()
+            if event.positions.terminal_id.max() == event.positions.terminal_id.min() == 1]  # fmt: skip
+    assert told == sorted(told)  # in order, and nothing twice
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.postgres
+async def test_the_live_map_stays_fresh_meanwhile(mortal: tuple[World, EmbeddedPostgres]) -> None:
+    world, postgres = mortal
+    world.write(registered(), report(0))
+    preview = Preview(world.reader, world.digester, world.bus, world.pipeline.status, period_s=0.01)
+    async with world.running() as pipeline:
+        await until(lambda: pipeline.status.offset == 1)
+        showing = asyncio.create_task(preview.run())
+        await asyncio.to_thread(postgres.stop)
+        world.write(report(1))
+        await until(lambda: not pipeline.status.database_up)
+        world.write(report(3), report(2), Rec(bulk(1, fix(9)), 0x0704, received=10))
+        await until(lambda: len(events(world, PositionsSeen)) >= 1
+                    and events(world, PositionsSeen)[-1].positions.time_us.tolist() == [us(3)])  # fmt: skip
+        assert len(events(world, BatchStored)) == 1
+        await asyncio.to_thread(postgres.start)
+        await until(lambda: pipeline.status.offset == world.file.last_offset)
+        seen = len(events(world, PositionsSeen))
+        world.write(report(4))
+        await until(lambda: pipeline.status.offset == world.file.last_offset)
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+    assert len(events(world, PositionsSeen)) == seen
+    assert await world.positions() == [0, 1, 2, 3, 4, 9]
+    assert await world.positions("late") == [
+        (at in (2, 9),) for at in (0, 1, 2, 3, 4, 9)
+    ]  # as if nothing had been seen
