@@ -7,7 +7,7 @@ additional item, a parameter) is; ``oddities`` and ``faults`` are lists of warni
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any, Final, Protocol
 
 from jt808.explain_tree import Row
@@ -157,6 +157,8 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, date | time):
+        return value.isoformat()
     return value.hex() if isinstance(value, bytes) else value
 
 

@@ -189,6 +189,35 @@ class _BcdTime(Adapter):  # type: ignore[misc]
             raise ValidationError(str(error), path=path) from error
 
 
+class _BcdTimeUtc(Adapter):  # type: ignore[misc]
+    """The same digits, meant as UTC."""
+
+    def _decode(self, obj: bytes, context: Any, path: str) -> datetime | None:
+        time = decode_bcd_time(obj)
+        return time and time.astimezone(CHINA_TIME).replace(tzinfo=UTC)
+
+    def _encode(self, obj: datetime | None, context: Any, path: str) -> bytes:
+        try:
+            if obj is not None and obj.tzinfo is not None:
+                obj = obj.astimezone(UTC).replace(tzinfo=CHINA_TIME)
+            return encode_bcd_time(obj)
+        except ValueError as error:
+            raise ValidationError(str(error), path=path) from error
+
+
+class _Digits(Adapter):  # type: ignore[misc]
+    """BCD digits as text; hex digits that are none are kept, in lower case."""
+
+    def _decode(self, obj: bytes, context: Any, path: str) -> str:
+        return obj.hex()
+
+    def _encode(self, obj: str, context: Any, path: str) -> bytes:
+        try:
+            return bytes.fromhex(obj)
+        except ValueError as error:
+            raise ValidationError(f"{obj!r} is no digits", path=path) from error
+
+
 class _Tenths(Adapter):  # type: ignore[misc]
     """Integer of 0.1 units <-> float; 623 reads 62.3 exactly."""
 
@@ -225,8 +254,23 @@ TextWordLength: Final[Construct] = _Text(Prefixed(Int16ub, GreedyBytes))
 BcdTime: Final[Construct] = _BcdTime(Bytes(6))
 """Aware UTC datetime, or None for six bytes that are no time."""
 
+BcdTimeUtc: Final[Construct] = _BcdTimeUtc(Bytes(6))
+"""The one time on the wire that is UTC, in 0x8004."""
+
+Tenths8: Final[Construct] = _Tenths(Byte)
+"""BYTE in units of 0.1."""
+
 Tenths16: Final[Construct] = _Tenths(Int16ub)
 """WORD in units of 0.1."""
+
+
+Tenths32: Final[Construct] = _Tenths(Int32ub)
+"""DWORD in units of 0.1."""
+
+
+def digits(length: int) -> Construct:
+    """BCD[length] as a text of twice as many digits."""
+    return _Digits(Bytes(length))
 
 
 def padded_text(length: int) -> Construct:
@@ -243,12 +287,15 @@ __all__ = [
     "CHINA_TIME",
     "NOT_A_CHARACTER",
     "BcdTime",
+    "BcdTimeUtc",
     "Bits",
     "ConstructError",
     "Description",
     "Label",
     "Meanings",
+    "Tenths8",
     "Tenths16",
+    "Tenths32",
     "Text",
     "TextByteLength",
     "TextWordLength",
@@ -256,6 +303,7 @@ __all__ = [
     "coordinate",
     "decode_bcd_time",
     "decode_text",
+    "digits",
     "encode_bcd_time",
     "encode_text",
     "labels",

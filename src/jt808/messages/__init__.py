@@ -11,7 +11,24 @@ from jt808.messages.attachments import (
     FileInformation,
     MissingPart,
 )
+from jt808.messages.attributes import AttributesQuery, TerminalAttributes
+from jt808.messages.can import CanData, CanItem
+from jt808.messages.control import ControlCommand, ControlForm, TerminalControl
+from jt808.messages.driver import CardResult, CardStatus, DriverIdentity, DriverIdentityQuery
 from jt808.messages.general import PlatformGeneralResponse, TerminalGeneralResponse
+from jt808.messages.information import (
+    Event,
+    EventReport,
+    InformationItem,
+    InformationOrder,
+    InformationService,
+    ListAction,
+    Question,
+    QuestionAnswer,
+    QuestionResponse,
+    SetEvents,
+    SetInformationMenu,
+)
 from jt808.messages.location import BulkLocationReport, LocationQuery, LocationQueryResponse, LocationReport, UnreadItem
 from jt808.messages.media import (
     MediaEvent,
@@ -23,6 +40,13 @@ from jt808.messages.media import (
     ShootNow,
     ShootNowResponse,
 )
+from jt808.messages.parameters import (
+    GivenParametersQuery,
+    Parameter,
+    ParametersQuery,
+    ParametersResponse,
+    SetParameters,
+)
 from jt808.messages.passthrough import (
     CompressedUpload,
     DownlinkPassThrough,
@@ -33,7 +57,21 @@ from jt808.messages.passthrough import (
     UplinkPassThrough,
     WorkingState,
 )
+from jt808.messages.phone import CallBack, Contact, SetPhoneBook
 from jt808.messages.ptz import PtzFocus, PtzInfrared, PtzIris, PtzRotate, PtzWiper, PtzZoom
+from jt808.messages.regions import (
+    AreaAction,
+    AreaTime,
+    CircleArea,
+    DeleteCircles,
+    DeletePolygons,
+    DeleteRectangles,
+    RectangleArea,
+    SetCircles,
+    SetPolygon,
+    SetRectangles,
+    Vertex,
+)
 from jt808.messages.registry import (
     Direction,
     Message,
@@ -46,6 +84,9 @@ from jt808.messages.registry import (
     message_type,
     message_types,
 )
+from jt808.messages.retransmission import PlatformPackagesRequest, TerminalPackagesRequest
+from jt808.messages.routes import AreaKind, AreasQuery, AreasResponse, DeleteRoutes, RoutePoint, SetRoute
+from jt808.messages.server_time import ServerTimeQuery, ServerTimeResponse
 from jt808.messages.session import (
     Heartbeat,
     RegisterResponse,
@@ -62,7 +103,11 @@ from jt808.messages.stored_media import (
     StoredMediaSearchResponse,
     StoredMediaUpload,
 )
+from jt808.messages.tachograph import TachographParameters, TachographQuery, TachographUpload
 from jt808.messages.text import TextMessage, TextType
+from jt808.messages.tracking import AlarmConfirmation, LinkDetection, TrackingControl
+from jt808.messages.upgrade import UpgradeOutcome, UpgradePackage, UpgradeResult, UpgradeType
+from jt808.messages.vehicle_control import ControlItem, VehicleControl, VehicleControlResponse
 from jt808.messages.video import (
     LiveControl,
     LiveRequest,
@@ -81,27 +126,60 @@ from jt808.messages.video_files import (
     ResourceList,
     ResourceQuery,
 )
+from jt808.messages.waybill import ElectronicWaybill
 
 __all__ = [
     "AdasAlarm",
     "AdditionalItem",
+    "AlarmConfirmation",
     "AlarmIdentifier",
+    "AreaAction",
+    "AreaKind",
+    "AreaTime",
+    "AreasQuery",
+    "AreasResponse",
     "Attachment",
     "AttachmentList",
     "AttachmentRequest",
+    "AttributesQuery",
     "BsdAlarm",
     "BulkLocationReport",
+    "CallBack",
+    "CanData",
+    "CanItem",
+    "CardResult",
+    "CardStatus",
+    "CircleArea",
     "CompressedUpload",
+    "Contact",
+    "ControlCommand",
+    "ControlForm",
+    "ControlItem",
+    "DeleteCircles",
+    "DeletePolygons",
+    "DeleteRectangles",
+    "DeleteRoutes",
     "Direction",
     "DownlinkPassThrough",
+    "DriverIdentity",
+    "DriverIdentityQuery",
     "DsmAlarm",
+    "ElectronicWaybill",
+    "Event",
+    "EventReport",
     "FileDone",
     "FileDoneResponse",
     "FileInformation",
     "FtpUpload",
     "FtpUploadControl",
     "FtpUploadDone",
+    "GivenParametersQuery",
     "Heartbeat",
+    "InformationItem",
+    "InformationOrder",
+    "InformationService",
+    "LinkDetection",
+    "ListAction",
     "LiveControl",
     "LiveRequest",
     "LiveStatus",
@@ -118,9 +196,13 @@ __all__ = [
     "MessageType",
     "MissingPart",
     "OneStoredMediaUpload",
+    "Parameter",
+    "ParametersQuery",
+    "ParametersResponse",
     "PassengerFlow",
     "Peripheral",
     "PlatformGeneralResponse",
+    "PlatformPackagesRequest",
     "PlatformRsaKey",
     "PlaybackControl",
     "PlaybackRequest",
@@ -130,12 +212,27 @@ __all__ = [
     "PtzRotate",
     "PtzWiper",
     "PtzZoom",
+    "Question",
+    "QuestionAnswer",
+    "QuestionResponse",
     "RecordSound",
+    "RectangleArea",
     "RegisterResponse",
     "RegisterResult",
     "Resource",
     "ResourceList",
     "ResourceQuery",
+    "RoutePoint",
+    "ServerTimeQuery",
+    "ServerTimeResponse",
+    "SetCircles",
+    "SetEvents",
+    "SetInformationMenu",
+    "SetParameters",
+    "SetPhoneBook",
+    "SetPolygon",
+    "SetRectangles",
+    "SetRoute",
     "ShootNow",
     "ShootNowResponse",
     "StoredMedia",
@@ -143,18 +240,32 @@ __all__ = [
     "StoredMediaSearchResponse",
     "StoredMediaUpload",
     "SystemInformation",
+    "TachographParameters",
+    "TachographQuery",
+    "TachographUpload",
+    "TerminalAttributes",
     "TerminalAuthentication",
+    "TerminalControl",
     "TerminalGeneralResponse",
+    "TerminalPackagesRequest",
     "TerminalRegister",
     "TerminalRsaKey",
     "TerminalUnregister",
     "TextMessage",
     "TextType",
     "TpmsAlarm",
+    "TrackingControl",
     "Tyre",
     "UnknownMessage",
     "UnreadItem",
+    "UpgradeOutcome",
+    "UpgradePackage",
+    "UpgradeResult",
+    "UpgradeType",
     "UplinkPassThrough",
+    "VehicleControl",
+    "VehicleControlResponse",
+    "Vertex",
     "VideoAttributes",
     "VideoAttributesQuery",
     "WorkingState",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from construct import Byte, Construct, IfThenElse, Int16ub, Struct, this
 
-from jt808.fields import Digits, Label, TextByteLength, padded_text
+from jt808.fields import Label, TextByteLength, bits, digits, padded_text
 from jt808.header import Edition
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
 from jt808.messages.shapes import by_fit
@@ -15,6 +15,36 @@ from jt808.messages.shapes import by_fit
 NARROW_MANUFACTURER: Final = 5
 WIDE_MANUFACTURER: Final = 11
 """Bytes of the manufacturer id. 2019 prints 5 here and 11 in the registration: units of 2019 send either."""
+
+_TYPES: Final = bits(
+    "terminal_types",
+    {
+        0: ("passenger", "适用客运车辆"),
+        1: ("dangerous_goods", "适用危险品车辆"),
+        2: ("freight", "适用普通货运车辆"),
+        3: ("taxi", "适用出租车辆"),
+        6: ("disk_recording", "支持硬盘录像"),
+        7: ("split_unit", "分体机"),
+        8: ("trailer", "适用挂车"),  # since 2019
+    },
+    16,
+)
+GNSS_SYSTEMS: Final = bits(
+    "gnss_systems", {0: ("gps", "GPS"), 1: ("beidou", "北斗"), 2: ("glonass", "GLONASS"), 3: ("galileo", "Galileo")}, 8
+)
+_RADIOS: Final = bits(
+    "radios",
+    {
+        0: ("gprs", "GPRS"),
+        1: ("cdma", "CDMA"),
+        2: ("td_scdma", "TD-SCDMA"),
+        3: ("wcdma", "WCDMA"),
+        4: ("cdma2000", "CDMA2000"),
+        5: ("td_lte", "TD-LTE"),
+        7: ("other", "其他"),
+    },
+    8,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +56,19 @@ class AttributesQuery(Message):
 class TerminalAttributes(Message):
     """What the terminal is (查询终端属性应答).
 
-    ``terminal_type`` bits: 0 passenger, 1 dangerous goods, 2 freight, 3 taxi vehicles, 6 disk recording, 7 split unit,
-    8 trailers (2019). ``iccid`` is 20 digits. ``gnss_module`` bits: 0 GPS, 1 BeiDou, 2 GLONASS, 3 Galileo.
-    ``radio_module`` bits: 0 GPRS, 1 CDMA, 2 TD-SCDMA, 3 WCDMA, 4 CDMA2000, 5 TD-LTE, 7 other.
-    ``has_wide_manufacturer_id``: the id is written with 11 bytes instead of the 5 that the standard prints.
+    ``iccid`` is 20 digits. ``has_wide_manufacturer_id``: the id is written with 11 bytes instead of the 5 that the
+    standard prints.
     """
 
-    terminal_type: Annotated[int, Label("终端类型")]
+    terminal_type: Annotated[int, Label("终端类型", bits=_TYPES)]
     manufacturer_id: Annotated[str, Label("制造商ID")]
     terminal_model: Annotated[str, Label("终端型号")]
     terminal_id: Annotated[str, Label("终端ID")]
     iccid: Annotated[str, Label("终端SIM卡ICCID")]
     hardware_version: Annotated[str, Label("终端硬件版本号")]
     firmware_version: Annotated[str, Label("终端固件版本号")]
-    gnss_module: Annotated[int, Label("GNSS模块属性")]
-    radio_module: Annotated[int, Label("通信模块属性")]
+    gnss_module: Annotated[int, Label("GNSS模块属性", bits=GNSS_SYSTEMS)]
+    radio_module: Annotated[int, Label("通信模块属性", bits=_RADIOS)]
     has_wide_manufacturer_id: Annotated[bool, Label("制造商ID为11字节")] = False
 
 
@@ -75,12 +103,10 @@ def _layout(model: int, terminal: int) -> Struct:
         "terminal_type" / Int16ub,
         "has_wide_manufacturer_id" / _IsWide(model + terminal + 10),
         "manufacturer_id"
-        / IfThenElse(
-            this.has_wide_manufacturer_id, padded_text(WIDE_MANUFACTURER), padded_text(NARROW_MANUFACTURER)
-        ),
+        / IfThenElse(this.has_wide_manufacturer_id, padded_text(WIDE_MANUFACTURER), padded_text(NARROW_MANUFACTURER)),
         "terminal_model" / padded_text(model),
         "terminal_id" / padded_text(terminal),
-        "iccid" / Digits(10),
+        "iccid" / digits(10),
         "hardware_version" / TextByteLength,
         "firmware_version" / TextByteLength,
         "gnss_module" / Byte,

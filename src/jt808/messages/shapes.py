@@ -13,7 +13,7 @@ from typing import Any, Final
 from construct import Byte, Computed, Construct, ConstructError, Int32ub, Rebuild, Struct, ValidationError
 
 from jt808.header import Edition
-from jt808.layouts import Counted, Repeated, read_values
+from jt808.layouts import Counted, Repeated, end_of, read_values
 
 OTHER_FORMS: Final = {
     Edition.V2011: (Edition.V2013,),
@@ -111,6 +111,20 @@ def listed_to_the_end(name: str, item: Construct, edition: Edition) -> tuple[Con
     return ("declared_total" / declared(name, Byte), *here, name / Repeated(item), "total" / total_of(name))
 
 
+def listed_for_action(name: str, item: Construct, edition: Edition) -> tuple[Construct, ...]:
+    """The parts behind an ``action``: as :func:`listed`, or nothing at all for action 0, delete all.
+
+    A count of 0 that stands behind action 0 is kept as total 0.
+    """
+    if edition != Edition.V2011:
+        counts: tuple[Construct, ...] = ("declared_total" / _ActionCount(name, is_total=False),)
+        number = "declared_total"
+    else:
+        counts = ("declared_total" / _ActionCount(name, is_total=True), "declared_here" / _ActionCount(name))
+        number = "declared_here"
+    return (*counts, name / _Following(number, item), "total" / Computed(lambda context: _action_total(context, name)))
+
+
 def declared(name: str, count: Construct) -> Construct:
     """How many the message says there are in all."""
     return Rebuild(count, lambda context: len(context[name]) if context["total"] is None else context["total"])
@@ -123,12 +137,50 @@ def total_of(name: str) -> Construct:
     )
 
 
-__all__ = [
-    "Degrees",
-    "When",
-    "by_fit",
-    "fits",
-    "listed",
-    "listed_to_the_end",
-    "with_signs",
-]
+def _action_total(context: Any, name: str) -> int | None:
+    total: int | None = context["declared_total"]
+    is_plain = total == len(context[name]) and (total or context["action"])
+    return None if is_plain else total
+
+
+class _ActionCount(Construct):  # type: ignore[misc]
+    """A count that is left out, None, when all is to be deleted."""
+
+    def __init__(self, name: str, *, is_total: bool = False) -> None:
+        super().__init__()
+        self.list_name = name
+        self.is_total = is_total
+        self.flagbuildnone = True
+
+    def _parse(self, stream: Any, context: Any, path: str) -> int | None:
+        if not context["action"] and stream.tell() == end_of(stream):
+            return None
+        count: int = Byte._parsereport(stream, context, path)
+        return count
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        total, here = context["total"], len(context[self.list_name])
+        if total is None and not here and not context["action"]:
+            return None
+        return Byte._build(total if self.is_total and total is not None else here, stream, context, path)
+
+
+class _Following(Construct):  # type: ignore[misc]
+    """As many items as the part ``number`` before them says; none when that is None."""
+
+    def __init__(self, number: str, item: Construct) -> None:
+        super().__init__()
+        self.number = number
+        self.item = item
+
+    def _parse(self, stream: Any, context: Any, path: str) -> tuple[Any, ...]:
+        count = context[self.number] or 0
+        return tuple(self.item._parsereport(stream, context, path) for _ in range(count))
+
+    def _build(self, obj: tuple[Any, ...], stream: Any, context: Any, path: str) -> Any:
+        for entry in obj:
+            self.item._build(entry, stream, context, path)
+        return obj
+
+
+__all__ = ["Degrees", "When", "by_fit", "fits", "listed", "listed_for_action", "listed_to_the_end", "with_signs"]

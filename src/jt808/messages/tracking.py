@@ -7,9 +7,10 @@ from typing import Annotated
 
 from construct import Int16ub, Int32ub, Struct
 
-from jt808.fields import Label
+from jt808.fields import Bits, Label
 from jt808.header import Edition
 from jt808.layouts import IfMore
+from jt808.messages.location_flags import alarm_names
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
 
 
@@ -33,7 +34,7 @@ class AlarmConfirmation(Message):
     """
 
     alarm_serial_no: Annotated[int, Label("报警消息流水号")]
-    alarm_types: Annotated[int, Label("人工确认报警类型")]
+    alarm_types: Annotated[int, Label("人工确认报警类型", bits=Bits("alarms", alarm_names))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class UpgradeOutcome(IntEnum):
 class UpgradePackage(Message):
     """An upgrade (下发终端升级包), normally sub-packaged. ``upgrade_type`` is an :class:`UpgradeType` or another."""
 
-    upgrade_type: Annotated[int, Label("升级类型")]
+    upgrade_type: Annotated[int, Label("升级类型", values=UpgradeType)]
     manufacturer_id: Annotated[str, Label("制造商ID")]
     version: Annotated[str, Label("版本号")]
     data: Annotated[bytes, Label("升级数据包")]
@@ -50,8 +50,8 @@ class UpgradePackage(Message):
 class UpgradeResult(Message):
     """What became of the upgrade (终端升级结果通知): ``outcome`` is an :class:`UpgradeOutcome` or another number."""
 
-    upgrade_type: Annotated[int, Label("升级类型")]
-    outcome: Annotated[int, Label("升级结果")]
+    upgrade_type: Annotated[int, Label("升级类型", values=UpgradeType)]
+    outcome: Annotated[int, Label("升级结果", values=UpgradeOutcome)]
 
 
 register(
