@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from jt808 import Deframer, Header, parse_header
+from jt808 import Deframer, Edition, Header, parse_header
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 
@@ -58,3 +58,64 @@ def location_bodies() -> list[bytes]:
             found.append(body[at + 2 : at + 2 + length])
             at += 2 + length
     return found
+
+
+class Vector(NamedTuple):
+    """One whole plain body and what its source says of it."""
+
+    message_id: int
+    edition: Edition
+    body: bytes
+    expected: dict[str, Any]
+    basis: str
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """How tests/vectors/disagreements.json names it."""
+        return f"0x{self.message_id:04X} {self.edition} {self.body.hex()}"
+
+
+_WITHOUT_KIND = {
+    "JT808_0x0900_0xF7": 0xF7,
+    "JT808_0x0900_0xF8": 0xF8,
+    "JT808_0x8900_0xF7": 0xF7,
+    "JT808_0x8900_0xF8": 0xF8,
+}
+"""Objects of a source whose bytes begin behind the kind of a pass-through message."""
+
+
+@cache
+def vectors() -> list[Vector]:
+    """Every whole body of the frames, of the bodies and of those made by hand, by message id."""
+    found = [
+        Vector(header.message_id, header.edition, body, row["expected"], row["expected_basis"], row["source"])
+        for row, header, body in whole_messages()
+    ]
+    for row in bodies():
+        kind = _WITHOUT_KIND.get(row["object"])
+        body = bytes.fromhex(row["body"]) if kind is None else bytes((kind,)) + bytes.fromhex(row["body"])
+        basis = {"decode asserts": "assert"}.get(row["expected_basis"], row["expected_basis"])
+        edition = Edition(row["version"])
+        found.append(Vector(int(row["message_id"], 16), edition, body, row["expected"], basis, row["source"]))
+    found += handmade()
+    return sorted(found, key=lambda vector: (vector.message_id, vector.edition, vector.body))
+
+
+@cache
+def handmade() -> list[Vector]:
+    """Bodies written by hand from the reference; ``expected`` has the values of our own fields."""
+    found = []
+    with (FOLDER / "jt808-handmade.jsonl").open(encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            message_id, edition, body = int(row["message_id"], 16), Edition(row["edition"]), bytes.fromhex(row["body"])
+            found.append(Vector(message_id, edition, body, row["expected"], "hand", row["note"]))
+    return found
+
+
+@cache
+def disagreements() -> dict[str, dict[str, str]]:
+    """Name of a vector -> {what: why}. What: "body" (it cannot be read), "bytes" (we would write others), or the
+    source's name of a value."""
+    rows = json.loads((FOLDER / "disagreements.json").read_text(encoding="utf-8"))
+    return {row["vector"]: row["why"] for row in rows}

@@ -1,0 +1,135 @@
+"""Every vector: it can be read, its values are what its source says, and it is written again byte for byte.
+
+What a source has wrong, or odd, stands with its reason in tests/vectors/disagreements.json, and only there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jt808 import BodyError, body_edition, decode_body, encode_body
+from jt808.messages import message_type, message_types
+from tests.jt808 import names_media
+from tests.jt808.vectors import FOLDER, Vector, disagreements, handmade, vectors
+
+NAMES = names_media.NAMES
+
+NO_FIELD = re.compile(
+    r"(header\..*|reply_frame|reply_note|round_trip|.*_len(gth)?|.*\.size|.*_?count|.*package_count.*|multimedia_id_number)"
+)
+"""What sources tell besides the fields of a body: lengths and counts, for the most part."""
+
+KNOWN = [vector for vector in vectors() if message_type(vector.message_id) is not None]
+names_of_vectors = pytest.mark.parametrize(
+    "vector", KNOWN, ids=lambda vector: f"{vector.message_id:04x}-{vector.edition}-{vector.body[:12].hex()}"
+)
+
+
+@names_of_vectors
+def test_it_is_read_and_written_again(vector: Vector) -> None:
+    why = disagreements().get(vector.name, {})
+    if "body" in why:
+        with pytest.raises(BodyError):
+            decode_body(vector.message_id, vector.edition, vector.body)
+        return
+    message = decode_body(vector.message_id, vector.edition, vector.body)
+    again = encode_body(message, body_edition(vector.message_id, vector.edition, vector.body))
+    assert (again == vector.body) == ("bytes" not in why), again.hex()
+
+
+@names_of_vectors
+def test_values_are_what_the_source_says(vector: Vector) -> None:
+    why = disagreements().get(vector.name, {})
+    row = message_type(vector.message_id)
+    assert row is not None
+    names = {field.name: field.name for field in fields(row.body)} if vector.basis == "hand" else NAMES.get(row.body)
+    if names is None or vector.basis not in ("assert", "hand") or "body" in why:
+        return
+    message = decode_body(vector.message_id, vector.edition, vector.body)
+    ours = dict(flat(message))
+    wrong = {}
+    for key, theirs in flat(vector.expected):
+        if vector.basis == "hand":
+            path: Any = key
+        elif key in names or generic(key) in names:
+            path = names.get(key, names.get(generic(key)))
+        else:
+            assert NO_FIELD.fullmatch(key) or key in why, f"{key} is compared with nothing"
+            continue
+        if path is None:
+            continue
+        found = path(message) if callable(path) else ours[specific(path, key)]
+        if not same(found, theirs):
+            wrong[key] = (found, theirs)
+    assert set(wrong) == set(why) - {"bytes"}, wrong
+
+
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a message or of an ``expected``; a list of plain values is one leaf and each of them another."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from flat(part, f"{path}.{key}" if path else key)
+    elif isinstance(value, tuple | list):
+        if not any(isinstance(part, dict) or is_dataclass(part) for part in value):
+            yield path, list(value)
+            if isinstance(value, list):
+                return
+        for index, part in enumerate(value):
+            yield from flat(part, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def generic(key: str) -> str:
+    return re.sub(r"\[\d+\]", "[]", key)
+
+
+def specific(path: str, key: str) -> str:
+    """``path`` with the indexes of ``key``."""
+    for index in re.findall(r"\[\d+\]", key):
+        path = path.replace("[]", index, 1)
+    return path
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, datetime):
+        return (ours + timedelta(hours=8)).strftime("%y%m%d%H%M%S") == re.sub(r"\D", "", theirs)[-12:]
+    if isinstance(ours, bytes):
+        return ours == (bytes(theirs) if isinstance(theirs, list) else bytes.fromhex(theirs))
+    if isinstance(ours, float):
+        return abs(ours) == abs(theirs)  # most sources leave the hemisphere bits alone
+    return bool(ours == theirs)
+
+
+def test_disagreements_are_sorted_and_about_vectors() -> None:
+    rows = json.loads((FOLDER / "disagreements.json").read_text(encoding="utf-8"))
+    listed = [row["vector"] for row in rows]
+    assert listed == sorted(set(listed))
+    assert set(listed) <= {vector.name for vector in vectors()}
+    assert all(row["why"] and all(row["why"].values()) for row in rows)
+
+
+def test_made_by_hand_are_sorted() -> None:
+    rows = [(vector.message_id, vector.edition, vector.body) for vector in handmade()]
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert len(set(rows)) == len(rows)
+
+
+def test_every_message_has_a_vector_for_each_form() -> None:
+    seen = {(vector.message_id, body_edition(vector.message_id, vector.edition, vector.body)) for vector in KNOWN}
+    missing = []
+    for row in message_types():
+        for edition in row.editions:
+            same_form = {other for other in row.editions if row.layouts[other] is row.layouts[edition]}
+            if not any((row.message_id, other) in seen for other in same_form):
+                missing.append(f"0x{row.message_id:04X} {edition}")
+    assert missing == []
