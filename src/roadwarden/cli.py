@@ -118,6 +118,7 @@ def decode(
 @app.command()
 def bench() -> None:
     """Stored reports per second end to end, beside the floors of the same run (needs the source tree)."""
+    sys.path.insert(0, str(Path.cwd()))  # the source tree, when this is it
     try:
         from bench.end_to_end import main as run
     except ModuleNotFoundError:
