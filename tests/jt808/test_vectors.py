@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jt808 import BodyError, body_edition, decode_body, encode_body
-from jt808.messages import message_type, message_types
+from jt808.messages import message_type
 from tests.jt808 import names_media
 from tests.jt808.vectors import FOLDER, Vector, disagreements, handmade, vectors
 
@@ -122,14 +122,3 @@ def test_made_by_hand_are_sorted() -> None:
     rows = [(vector.message_id, vector.edition, vector.body) for vector in handmade()]
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     assert len(set(rows)) == len(rows)
-
-
-def test_every_message_has_a_vector_for_each_form() -> None:
-    seen = {(vector.message_id, body_edition(vector.message_id, vector.edition, vector.body)) for vector in KNOWN}
-    missing = []
-    for row in message_types():
-        for edition in row.editions:
-            same_form = {other for other in row.editions if row.layouts[other] is row.layouts[edition]}
-            if not any((row.message_id, other) in seen for other in same_form):
-                missing.append(f"0x{row.message_id:04X} {edition}")
-    assert missing == []
