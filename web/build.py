@@ -52,7 +52,11 @@ def main(arguments: list[str]) -> None:
     if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
         print("   installing the console's packages", flush=True)
         npm(environment, "ci", "--no-audit", "--no-fund", "--loglevel=error")
-    npm(environment, "run", "--silent", "client" if arguments == ["client"] else "build")
+    if arguments == ["client"]:
+        npm(environment, "run", "--silent", "client")
+    else:
+        npm(environment, "run", "--silent", "build", "--", "--logLevel", "warn")
+        print("   built into src/api/console", flush=True)
 
 
 if __name__ == "__main__":
