@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +103,8 @@ def specific(path: str, key: str) -> str:
 def same(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, datetime):
         return (ours + timedelta(hours=8)).strftime("%y%m%d%H%M%S") == re.sub(r"\D", "", theirs)[-12:]
+    if isinstance(ours, date | time):
+        return ours.isoformat() == theirs
     if isinstance(ours, bytes):
         return ours == (bytes(theirs) if isinstance(theirs, list) else bytes.fromhex(theirs))
     if isinstance(ours, float):
