@@ -207,7 +207,13 @@ def encode_body(message: Message, edition: Edition) -> bytes:
         else:
             return raw
     assert first_error is not None
-    raise UsageError(f"0x{row.message_id:04X} {row.name}: {reason(first_error)}") from first_error
+    raise UsageError(f"0x{row.message_id:04X} {row.name}: {_where(first_error)}{reason(first_error)}") from first_error
+
+
+def _where(error: Exception) -> str:
+    """The field that cannot be written; construct says ``(building) -> identifier -> reserved``."""
+    path = str(getattr(error, "path", None) or "").split(" -> ")[1:]
+    return f"{'.'.join(path)}: " if path else ""
 
 
 def walk_body(row: MessageType, edition: Edition, body: bytes) -> Iterator[Span]:
