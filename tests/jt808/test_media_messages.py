@@ -194,7 +194,7 @@ def test_the_form_of_yue_biao_is_noted() -> None:
     assert decode_body(0x1210, Edition.V2019, raw) == message
     assert len(raw) == 30 + 40 + 32 + 2 + 1 + 5 + 4
     assert "Yue-biao" in explain_body(0x1210, Edition.V2019, raw).warnings[0]
-    with pytest.raises(UsageError, match="identifier.reserved"):
+    with pytest.raises(UsageError, match=r"identifier\.reserved"):
         encode_body(replace(message, identifier=replace(identifier, reserved=b"123")), Edition.V2019)
 
 
