@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import signal
-import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any, Final
 
 from fleet import SessionChange
 from ingest.control import ControlServer, control_path
 from ingest.counters import Counters
+from ingest.deadlines import Deadlines
 from ingest.identities import BLOCKED, Identities, IdentityFile
 from ingest.identity_sync import IdentitySync
 from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
 from ingest.journal.facts import GatewayStarted, encode_fact
-from ingest.links import TcpLink, TerminalLink, UdpEndpoint, peer_text
+from ingest.links import Address, TcpLink, TerminalLink, TlsLink, UdpEndpoint, peer_text
+from ingest.listening import bind_both, bind_tcp, raise_file_limit, tls_context
 from ingest.login import LoginDesk
+from ingest.proxying import ProxyPreface
 from ingest.sessions import Sessions
 from jt808.connection import ConnectionLimits
 from jt808.errors import Result, UsageError
@@ -54,7 +56,6 @@ __all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 4096
-UDP_BUFFER_BYTES: Final = 4 << 20
 SHUTDOWN_FLUSH_S: Final = 2.0
 NO_PHONE: Final = bytes(10)
 
@@ -78,11 +79,19 @@ class GatewayConfig:
     unauthenticated_bytes: int = 64 * 1024
     idle_s: float = 900.0
     auth_failures: int = 3  # then the link is closed
-    package_bytes: int = 256 << 20  # of incomplete sub-packaged messages, all links together
-    write_high_water_bytes: int = 64 * 1024  # a link that does not read its answers is not read from
-    write_max_bytes: int = 256 * 1024  # ... and closed above this,
+    junk_bytes: int = 64 * 1024  # of an authenticated terminal, without a good frame among them
+    lost_messages: int = 16  # sub-packaged ones in a row that were begun and never completed
+    messages_per_s: float = 50.0  # of one terminal, sustained; above it the link is read more slowly. 0: no limit
+    burst: int = 200  # ... and so many at once
+    package_bytes: int = 64 << 20  # of incomplete sub-packaged messages, all links together
+    write_high_water_bytes: int = 16 * 1024  # a link that does not read its answers is not read from
+    write_max_bytes: int = 48 * 1024  # ... and closed above this,
     write_stall_s: float = 30.0  # ... or after this time
     max_displacements_per_minute: int = 6  # more: two units with one identity
+    tls_port: int | None = None  # None: no TLS listener; 0: choose
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None  # None: it stands in the certificate's file
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()  # their TCP connections begin with a PROXY header
 
 
 class Gateway:
@@ -92,7 +101,12 @@ class Gateway:
         self.config = config
         self.counters = Counters()
         self.link_limits = ConnectionLimits(
-            config.unauthenticated_s, config.unauthenticated_bytes, config.idle_s, config.auth_failures
+            unauthenticated_s=config.unauthenticated_s,
+            unauthenticated_bytes=config.unauthenticated_bytes,
+            idle_s=config.idle_s,
+            auth_failures=config.auth_failures,
+            junk_bytes=config.junk_bytes,
+            lost_messages=config.lost_messages,
         )
         self.package_budget = Budget(config.package_bytes)
         self.sessions: Sessions[TerminalLink] = Sessions(
@@ -100,6 +114,8 @@ class Gateway:
         )
         self.is_pressed = False  # the journal cannot keep up, reading is paused
         self.loop: asyncio.AbstractEventLoop
+        self.deadlines = Deadlines()
+        self.tls_address: str | None = None  # HOST:PORT, once it listens
         self._links: set[TcpLink] = set()
         self._per_address: dict[str, int] = {}
         self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
@@ -132,7 +148,7 @@ class Gateway:
             },
         )
         self._sync: asyncio.Task[None] | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._udp: UdpEndpoint | None = None
 
     # ---- begin and end
@@ -140,9 +156,13 @@ class Gateway:
     async def start(self) -> str:
         """Open everything and listen; returns HOST:PORT. Close it afterwards, also when this fails.
 
-        Raises:  JournalError, sqlite3.Error: the data directory cannot be used. OSError: the port cannot be had.
+        Raises:  JournalError, sqlite3.Error: the data directory cannot be used. OSError: a port or the certificate
+                 cannot be had.
         """
+        config = self.config
+        context = tls_context(config.tls_certificate, config.tls_key) if config.tls_certificate else None
         self.loop = asyncio.get_running_loop()
+        self.deadlines.open(self.loop)
         raise_file_limit()
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         await self._journal.open()
@@ -153,21 +173,40 @@ class Gateway:
         if self.config.database_url is not None:
             sync = IdentitySync(self.config.database_url, self._identities)
             self._sync = asyncio.create_task(sync.run(), name="identity sync")
-        return await self._listen()
+        return await self._listen(context)
 
-    async def _listen(self) -> str:
-        tcp, udp = bind_both(self.config.bind, self.config.port)
-        self._server = await self.loop.create_server(lambda: TcpLink(self), sock=tcp, backlog=BACKLOG)
+    async def _listen(self, context: ssl.SSLContext | None) -> str:
+        config = self.config
+        link_class = ProxyPreface if config.proxies else TcpLink
+        tcp, udp = bind_both(config.bind, config.port)
+        self._servers.append(await self.loop.create_server(lambda: link_class(self), sock=tcp, backlog=BACKLOG))
         _, self._udp = await self.loop.create_datagram_endpoint(lambda: UdpEndpoint(self), sock=udp)
+        if config.tls_port is not None and context is not None:
+            tls = bind_tcp(config.bind, config.tls_port)
+            handshake_s = config.unauthenticated_s
+            self._servers.append(
+                await self.loop.create_server(
+                    lambda: TlsLink(self), sock=tls, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=handshake_s
+                )
+            )
+            self.tls_address = peer_text(tls.getsockname())
+            log.info("terminals with TLS: %s", self.tls_address)
         return peer_text(tcp.getsockname())
+
+    def is_proxy(self, address: Address | None) -> bool:
+        """Is this one of the balancers that say whom they speak for?"""
+        if not address:
+            return False
+        host = ip_address(address[0])
+        return any(host in network for network in self.config.proxies)
 
     async def close(self) -> None:
         """Take nothing new, answer what is in the journal, log everybody off, close. Twice is once."""
         if self._is_closed:
             return
         self._is_closed = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._udp is not None:
             self._udp.is_closing = True
         for link in self._links:
@@ -184,6 +223,7 @@ class Gateway:
         await self._control.close()
         if self._udp is not None:
             self._udp.close()
+        self.deadlines.close()
 
     async def _flush(self) -> None:
         if self._journal.is_failing:
@@ -411,36 +451,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def raise_file_limit() -> None:
-    """Every link is an open file, and the usual soft limit is 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A TCP and a UDP socket on the same port. Raises OSError with the address in its text."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for attempt in range(20):
-        tcp = socket.socket(family, socket.SOCK_STREAM)
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER_BYTES)
-            tcp.setblocking(False)
-            udp.setblocking(False)
-            tcp.bind((host, port))
-            udp.bind((host, tcp.getsockname()[1]))
-        except OSError as error:
-            tcp.close()
-            udp.close()
-            if port or attempt == 19:
-                raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-        else:
-            return tcp, udp
-    raise AssertionError("unreachable")
 
 
 async def run_gateway(

@@ -6,8 +6,10 @@ They add what the connection must not know: sockets, the clock, the loop's timer
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
+from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from jt808.connection import TerminalConnection
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSING_S: Final = 5.0  # for the last answers to leave a link that is being closed
+THROTTLED_MAX_S: Final = 30.0  # without reading; a heartbeat may wait behind it
+UNLIMITED: Final = 1 << 62
 EDITION_CODES: Final = {"2011": 11, "2013": 13, "2019": 19}
 
 Address = tuple[Any, ...]
@@ -37,10 +41,11 @@ class TerminalLink:
     """One terminal's link, whatever carries it."""
 
     __slots__ = (
-        "_armed_at",
-        "_timer",
+        "_allowance",
+        "_allowed_at",
         "address",
         "connection",
+        "due_slot",
         "edition_code",
         "gateway",
         "has_answers",
@@ -62,10 +67,13 @@ class TerminalLink:
         self.edition_code = 13
         self.has_answers = False  # stands in the gateway's list of links to write to
         self.is_registering = False
-        self.issued: tuple[bytes, str, bytes] | None = None  # body of a 0x0100 answered here, code, its hash
+        self.issued: bytes | None = None  # of a 0x0100 answered here, see ingest.login
         self.is_ended = False
-        self._armed_at = now + gateway.link_limits.unauthenticated_s
-        self._timer = gateway.loop.call_at(self._armed_at, self._on_time)
+        # The token bucket: messages it may still send before time is asked, and since when time was not asked.
+        self._allowance = gateway.config.burst if gateway.config.messages_per_s else UNLIMITED
+        self._allowed_at = now
+        self.due_slot: int | None = None
+        gateway.deadlines.set(self, self.connection.next_deadline())
 
     @property
     def peer(self) -> str:
@@ -101,8 +109,27 @@ class TerminalLink:
                 is_plain = False
                 gateway.handle_event(self, event, received_us)
                 if self.is_ended:
-                    break
+                    return True
+        self._allowance -= len(events)
+        if self._allowance < 0:
+            self._overdrawn()
         return not is_plain
+
+    def _overdrawn(self) -> None:
+        """The terminal has used its allowance up: add what time has brought, and wait for what is missing."""
+        config = self.gateway.config
+        now = self.gateway.loop.time()
+        gained = int((now - self._allowed_at) * config.messages_per_s)
+        self._allowance += gained
+        self._allowed_at += gained / config.messages_per_s
+        if self._allowance > config.burst:
+            self._allowance, self._allowed_at = config.burst, now
+        if self._allowance < 0:
+            self._throttle(min(-self._allowance / config.messages_per_s, THROTTLED_MAX_S))
+
+    def _throttle(self, wait_s: float) -> None:
+        """Take nothing more from the terminal for so long; what it sends meanwhile waits, or is not answered."""
+        raise NotImplementedError
 
     def took_over(self, phone: str) -> None:
         """The terminal is authenticated: what its records are headed with."""
@@ -110,24 +137,16 @@ class TerminalLink:
         self.phone10 = self.connection.phone10
         self.edition_code = EDITION_CODES[self.connection.edition]
 
-    def _on_time(self) -> None:
+    def on_due(self) -> None:
+        """Deadlines mostly move later: then there is nothing to do but to wait for the new one."""
         if self.is_ended:
             return
-        events = self.connection.on_time(self.gateway.loop.time())
-        self._armed_at = 0.0
-        self.handle(events)
+        self.handle(self.connection.on_time(self.gateway.loop.time()))
         self.flush()
         self._rearm()
 
     def _rearm(self) -> None:
-        """Deadlines mostly move later: then the timer that is armed finds nothing to do and is set again."""
-        deadline = self.connection.next_deadline()
-        if deadline is None or self.is_ended:
-            self._timer.cancel()
-        elif not self._armed_at or deadline < self._armed_at:
-            self._timer.cancel()
-            self._armed_at = deadline
-            self._timer = self.gateway.loop.call_at(deadline, self._on_time)
+        self.gateway.deadlines.set(self, None if self.is_ended else self.connection.next_deadline())
 
     def flush(self) -> None:
         """Write what the connection has to say."""
@@ -138,7 +157,7 @@ class TerminalLink:
         if self.is_ended:
             return
         self.is_ended = True
-        self._timer.cancel()
+        self.gateway.deadlines.set(self, None)
         self.gateway.end_session(self, reason)
         self.gateway.counters.count("links_ended", reason)
         self.flush()
@@ -152,28 +171,41 @@ class TerminalLink:
         """Stop or go on reading, because the journal cannot keep up."""
 
 
+class Pause(IntFlag):
+    """Why a link is not read from."""
+
+    PRESSED = 1  # the journal cannot keep up
+    CHOKED = 2  # the terminal does not read its answers
+    THROTTLED = 4  # it sends more than its allowance
+
+
+NO_PAUSE: Final = Pause(0)
+
+
 class TcpLink(TerminalLink, asyncio.Protocol):
     """A TCP connection."""
 
-    __slots__ = ("_is_choked", "_stall", "_transport")
+    __slots__ = ("_pauses", "_stall", "_transport")
     transport_name = "tcp"
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, address: Address | None = None) -> None:
+        """Args:  address: of the terminal, where the socket does not know it."""
         self.gateway = gateway
+        self.address = address
         self._transport: asyncio.Transport | None = None
-        self._is_choked = False  # the peer does not read its answers
+        self._pauses = NO_PAUSE
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        super().__init__(self.gateway, self._transport.get_extra_info("peername"))
+        super().__init__(self.gateway, self.address or self._transport.get_extra_info("peername"))
         self._transport.set_write_buffer_limits(self.gateway.config.write_high_water_bytes)
         if not self.gateway.link_made(self):
             self.is_ended = True
-            self._timer.cancel()
+            self.gateway.deadlines.set(self, None)
             self._transport.abort()
         elif self.gateway.is_pressed:
-            self._transport.pause_reading()
+            self._pause(Pause.PRESSED)
 
     def data_received(self, data: bytes) -> None:
         gateway = self.gateway
@@ -187,25 +219,44 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if not data or transport is None:
             return
         transport.write(data)
-        if self._is_choked and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
+        if self._pauses and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
             self._choked_to_death()
+
+    def _pause(self, why: Pause) -> None:
+        if self._transport is not None and not self.is_ended:
+            if not self._pauses:
+                self._transport.pause_reading()
+            self._pauses |= why
+
+    def _resume(self, why: Pause) -> None:
+        was, self._pauses = self._pauses, self._pauses & ~why
+        if was and not self._pauses and self._transport is not None and not self.is_ended:
+            self._transport.resume_reading()
+
+    def press(self, paused: bool) -> None:
+        if paused:
+            self._pause(Pause.PRESSED)
+        else:
+            self._resume(Pause.PRESSED)
+
+    def _throttle(self, wait_s: float) -> None:
+        self.gateway.counters["links_throttled"] += 1
+        self._pause(Pause.THROTTLED)
+        self.gateway.loop.call_later(wait_s, self._resume, Pause.THROTTLED)
 
     def pause_writing(self) -> None:
         """The peer does not read: then we do not read either, and not for ever."""
         if self._transport is None or self.is_ended:
             return
-        self._is_choked = True
         self.gateway.counters["links_choked"] += 1
-        self._transport.pause_reading()
+        self._pause(Pause.CHOKED)
         self._stall = self.gateway.loop.call_later(self.gateway.config.write_stall_s, self._choked_to_death)
 
     def resume_writing(self) -> None:
-        self._is_choked = False
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
-        if self._transport is not None and not self.is_ended and not self.gateway.is_pressed:
-            self._transport.resume_reading()
+        self._resume(Pause.CHOKED)
 
     def _choked_to_death(self) -> None:
         if self._transport is not None and not self.is_ended:
@@ -214,19 +265,11 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self.end("answers_not_read")
             transport.abort()
 
-    def press(self, paused: bool) -> None:
-        if self._transport is None or self.is_ended or self._is_choked:
-            return
-        if paused:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stall is not None:
             self._stall.cancel()
         self._transport = None
-        self.end("closed_by_terminal" if exc is None else "connection_lost")
+        self.end("closed_by_terminal" if exc is None else "half_open" if is_timeout(exc) else "connection_lost")
         self.gateway.link_lost(self)
 
     def _close(self) -> None:
@@ -235,6 +278,18 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             transport.close()
             if transport.get_write_buffer_size():
                 self._stall = self.gateway.loop.call_later(CLOSING_S, transport.abort)
+
+
+class TlsLink(TcpLink):
+    """The same behind TLS."""
+
+    __slots__ = ()
+    transport_name = "tls"
+
+
+def is_timeout(error: Exception) -> bool:
+    """Did the kernel give the peer up (keep-alive, unacknowledged data)?"""
+    return isinstance(error, OSError) and error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH)
 
 
 class UdpLink(TerminalLink):
@@ -252,6 +307,15 @@ class UdpLink(TerminalLink):
         if frames := self.connection.frames_to_send():
             for frame in frames:  # a datagram each: terminals expect one frame in one
                 self._endpoint.send(frame, cast(Address, self.address))
+
+    def _throttle(self, wait_s: float) -> None:
+        self.gateway.counters["links_throttled"] += 1
+
+    def has_allowance(self) -> bool:
+        """May it send one more? A datagram cannot wait: what is too much is dropped, and the terminal repeats it."""
+        if self._allowance < 0:
+            self._overdrawn()
+        return self._allowance >= 0
 
     def _close(self) -> None:
         self._endpoint.forget(self._key)
@@ -291,6 +355,9 @@ class UdpEndpoint(asyncio.DatagramProtocol):
                     gateway.counters.count("links_refused", "udp_full")
                     continue
                 link = self._links[key] = UdpLink(gateway, self, key)
+            if not link.has_allowance():
+                gateway.counters.count("datagrams_dropped", "rate")
+                continue
             link.received(link.connection.receive_frames([frame], gateway.loop.time()))
 
     def error_received(self, exc: Exception) -> None:

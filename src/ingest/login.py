@@ -6,6 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from fleet import RefusedRegistration, Registration, canonical_phone
@@ -36,6 +37,12 @@ log = logging.getLogger(__name__)
 REFUSED_AGAIN_AFTER_US: Final = 60_000_000
 REFUSED_REMEMBERED: Final = 10_000
 REFUSED_PER_S: Final = 50
+FINGERPRINT_BYTES: Final = 8
+
+
+def fingerprint(body: bytes) -> bytes:
+    """What is remembered of a registration answered on a link, in front of the code, to know it when it comes again."""
+    return blake2b(body, digest_size=FINGERPRINT_BYTES).digest()
 
 
 class RefusalGate:
@@ -93,9 +100,9 @@ class LoginDesk:
         edition = body_edition(0x0100, header.edition, event.body)
         phone = canonical_phone(header.phone)
         identity = self._identities.get(phone)
-        if link.issued is not None and identity is not None:
-            body, code, code_hash = link.issued
-            if body == event.body and code_hash == identity.auth_code_hash:
+        if link.issued is not None and identity is not None and link.issued.startswith(fingerprint(event.body)):
+            code = link.issued[FINGERPRINT_BYTES:].decode()
+            if hash_auth_code(code) == identity.auth_code_hash:
                 self._counters.count("registrations_ignored", "repeated")
                 link.connection.repeat_registration(header, code)  # the first answer got lost, or this is a late copy
                 return
@@ -167,7 +174,7 @@ class LoginDesk:
 
         def journaled() -> None:
             link.is_registering = False
-            link.issued = (event.body, code, fact.auth_code_hash)
+            link.issued = fingerprint(event.body) + code.encode()
             self._counters["registrations"] += 1
             if not link.is_ended:
                 self._gateway.end_session(link, "registers_again")

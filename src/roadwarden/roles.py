@@ -27,6 +27,7 @@ PREDECESSOR_S: Final = 30.0  # the same role of a server that was killed is flus
 async def gateway(settings: Settings) -> None:
     """Terminals in, journal: needs nothing but the disk."""
     from ingest.gateway import GatewayConfig, run_gateway
+    from ingest.proxying import parse_networks
 
     config = GatewayConfig(
         data_dir=settings.data_dir,
@@ -35,6 +36,13 @@ async def gateway(settings: Settings) -> None:
         enrolment=settings.enrolment,
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         journal_max_bytes=settings.journal_max_bytes,
+        max_connections_per_address=settings.jt808_connections_per_address,
+        idle_s=settings.jt808_idle_s,
+        messages_per_s=settings.jt808_messages_per_s,
+        tls_port=settings.jt808_tls_port,
+        tls_certificate=settings.jt808_tls_certificate,
+        tls_key=settings.jt808_tls_key,
+        proxies=parse_networks(settings.jt808_proxies),
     )
     await run_gateway(config, on_ready=lambda address: tell_parent(ready={"jt808": address}))
 

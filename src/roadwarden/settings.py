@@ -8,10 +8,11 @@ Every field has a default that works, its unit in the name and a sentence; the t
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +40,28 @@ class Settings(BaseSettings):
     )
     bind: str = Field("127.0.0.1", description="address to listen on; `0.0.0.0` opens the server to the network")
     jt808_port: Port = Field(6808, description="terminals, TCP and UDP; 0 chooses a free port")
+    jt808_tls_port: Port | None = Field(
+        None, description="terminals that speak TLS; absent: none; 0 chooses a free port"
+    )
+    jt808_tls_certificate: Path | None = Field(None, description="its certificate chain, PEM; needed with the port")
+    jt808_tls_key: Path | None = Field(None, description="its private key, PEM; absent: in the certificate's file")
+    jt808_proxies: str = Field(
+        "",
+        description="balancers, addresses or networks with commas between, whose connections to the 808 port begin with "
+        "a PROXY protocol header (version 1 or 2) that names the terminal's own address",
+    )
+    jt808_idle_s: float = Field(
+        900.0, ge=10, le=86400, description="a terminal that sends no whole message for so long is disconnected"
+    )
+    jt808_messages_per_s: float = Field(
+        50.0,
+        ge=0,
+        le=100_000,
+        description="a terminal that sends more, after a burst of 200, is read more slowly; 0: never",
+    )
+    jt808_connections_per_address: int = Field(
+        20_000, ge=1, description="more connections from one address are refused; loopback: no limit"
+    )
     http_port: Port = Field(8080, description="console and API; 0 chooses a free port")
     jt809_port: Port = Field(6809, description="sub links of superior platforms; 0 chooses a free port")
     admin_password: SecretStr | None = Field(
@@ -74,6 +97,21 @@ class Settings(BaseSettings):
     )
     forward_history_per_s: int = Field(2000, ge=1, description="809: pace of the catch-up after a broken link")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged, to stderr")
+
+    @field_validator("jt808_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in value.split(","):
+            if part.strip():
+                ip_network(part.strip())
+        return value
+
+    @field_validator("jt808_tls_certificate")
+    @classmethod
+    def _is_there_with_the_port(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("jt808_tls_port") is not None:
+            raise ValueError(f"{PREFIX}JT808_TLS_PORT needs it")
+        return value
 
     @classmethod
     def settings_customise_sources(

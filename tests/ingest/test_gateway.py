@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -19,11 +21,13 @@ import pytest
 from fleet import RefusedRegistration, Registration, SessionChange
 from ingest import login
 from ingest.control import ControlClient, control_path
-from ingest.gateway import GatewayConfig, bind_both, run_gateway
+from ingest.gateway import GatewayConfig, run_gateway
 from ingest.identities import APPROVED, BLOCKED, Identity, hash_auth_code
 from ingest.journal import GatewayStarted, JournalError, Unregistered
+from ingest.links import TcpLink
+from ingest.listening import LINK_OPTIONS, bind_both
 from jt808.header import Edition
-from tests.ingest.terminals import PHONE, Site, Terminal, facts_in, messages_in, register_body, running
+from tests.ingest.terminals import PHONE, Site, Terminal, address_of, facts_in, messages_in, register_body, running
 from tests.ingest.waiting import until
 
 REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
@@ -611,3 +615,68 @@ async def test_what_was_answered_outlives_the_process(tmp_path: Path, number: si
     assert process.stdout is not None
     process.stdout.close()
     assert len(messages_in(tmp_path)) == len(stored) + 1
+
+
+# ---- what a link may cost
+
+
+async def test_a_terminal_that_sends_too_much_is_read_more_slowly_and_loses_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, messages_per_s=100.0, burst=10) as site:
+        fast, other = await site.terminal(), await site.terminal("13900000001")
+        await fast.log_in()  # two messages of its burst
+        await other.log_in()
+        began = asyncio.get_running_loop().time()
+        for _ in range(3):
+            reports = [fast.send(0x0200, REPORT) for _ in range(10)]
+            assert [(await fast.general())[0] for _ in reports] == reports
+            assert await other.ask(0x0200, REPORT) == 0  # nobody else waits
+        await fast.ask(0x0002)
+        assert asyncio.get_running_loop().time() - began >= 0.15  # 33 messages, 10 of them at once
+        assert site.counters["links_throttled"] > 0
+
+
+async def test_a_datagram_above_the_rate_is_dropped_and_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, messages_per_s=0.001, burst=5) as site:
+        terminal = await site.udp_terminal()
+        await terminal.log_in()
+        for _ in range(10):
+            terminal.send(0x0002)
+        await until(lambda: site.counters["datagrams_dropped{reason=rate}"] >= 6)
+
+
+async def test_a_terminal_behind_tls(tmp_path: Path) -> None:
+    pem = Path(__file__).parent / "tls" / "localhost.pem"
+    async with running(tmp_path, tls_port=0, tls_certificate=pem) as site:
+        terminal = Terminal()
+        host, port = address_of(site.gateway.tls_address or "")
+        context = ssl.create_default_context(cafile=str(pem))
+        await asyncio.get_running_loop().create_connection(lambda: terminal, host, port, ssl=context)
+        await terminal.log_in()
+        assert await terminal.ask(0x0200, REPORT) == 0
+        session = (await site.facts())[-1]
+        assert isinstance(session, SessionChange)
+        assert session.transport == "tls"
+        plain = await Terminal.connect(f"{host}:{port}")
+        plain.send(0x0002)
+        await plain.until_closed()
+        terminal.close()
+
+
+async def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"nothing\.pem"):
+        async with running(tmp_path, tls_port=0, tls_certificate=tmp_path / "nothing.pem"):
+            pass
+
+
+async def test_half_open_links_are_looked_for_and_kernel_buffers_are_small(site: Site) -> None:
+    terminal = await site.terminal()
+    await terminal.log_in()
+    (link,) = site.gateway.sessions.links()
+    assert isinstance(link, TcpLink)
+    assert link._transport is not None
+    sock = link._transport.get_extra_info("socket")
+    for level, option, value in LINK_OPTIONS:
+        expected = value * 2 if option in (socket.SO_RCVBUF, socket.SO_SNDBUF) and level == socket.SOL_SOCKET else value
+        assert sock.getsockopt(level, option) == expected
+    link.connection_lost(TimeoutError(errno.ETIMEDOUT, "gone"))
+    assert site.counters["links_ended{reason=half_open}"] == 1

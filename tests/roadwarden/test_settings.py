@@ -78,3 +78,19 @@ def test_the_readme_has_every_setting() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     for line in settings_table().splitlines():
         assert line in readme, f"README.md lacks, or words differently: {line}"
+
+
+def test_a_tls_port_needs_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWARDEN_JT808_TLS_PORT", "6810")
+    with pytest.raises(SettingsError, match="JT808_TLS_CERTIFICATE"):
+        load_settings()
+    monkeypatch.setenv("ROADWARDEN_JT808_TLS_CERTIFICATE", "server.pem")
+    assert load_settings().jt808_tls_certificate == Path("server.pem")
+
+
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWARDEN_JT808_PROXIES", "10.0.0.7, 192.168.0.0/24,fd00::/8")
+    assert load_settings().jt808_proxies == "10.0.0.7, 192.168.0.0/24,fd00::/8"
+    monkeypatch.setenv("ROADWARDEN_JT808_PROXIES", "balancer.example")
+    with pytest.raises(SettingsError, match="JT808_PROXIES"):
+        load_settings()
