@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, Protocol
 
-from jt808.errors import HeaderError, Result, UsageError
+from jt808.errors import BodyError, HeaderError, Result, UsageError
 from jt808.events import (
     AuthRequested,
     BadFrameReceived,
@@ -31,6 +31,7 @@ from jt808.events import (
     LinkEnded,
     MessageReceived,
     PackageRepeated,
+    PackagesAsked,
     PackagesDropped,
     Refused,
     RegisterRequested,
@@ -39,6 +40,8 @@ from jt808.events import (
 )
 from jt808.framing import BadFrame, Deframer, checksum, enframe
 from jt808.header import MAX_BODY_BYTES, Edition, Header, parse_header
+from jt808.messages import TerminalPackagesRequest, decode_body
+from jt808.outgoing import SentMessage, SentPackages, split_body
 from jt808.subpackage import Assembled, Budget, Outcome, Reassembler
 
 
@@ -128,6 +131,7 @@ class TerminalConnection:
         "_phone_field",
         "_plain",
         "_reassembler",
+        "_sent",
         "_serial_no",
         "_unauthenticated_bytes",
         "_unauthenticated_since",
@@ -153,6 +157,7 @@ class TerminalConnection:
         self._deframer = Deframer()
         self._budget = budget
         self._reassembler: Reassembler | None = None  # most terminals never need one
+        self._sent: SentPackages | None = None  # nor keeps what went out in packages
         self._held: list[bytes | BadFrame] | None = None
         self._out: list[bytes] = []
         self._serial_no = 0
@@ -240,6 +245,8 @@ class TerminalConnection:
             events.append(UnregisterRequested(message_id, serial_no))
         elif message_id == 0x0004:
             events.append(TimeQueried(message_id, serial_no))
+        elif message_id == 0x0005:
+            self._send_again(serial_no, frame[self._plain.size :] if self._plain else b"", events)
         else:
             self._receive_other(frame, events, now)
 
@@ -458,23 +465,59 @@ class TerminalConnection:
     def send(self, message_id: int, body: bytes, serial_no: int | None = None) -> int:
         """Send a message of ours. Then write `data_to_send()`.
 
+        A body longer than a frame holds goes out in packages (分包) with the serial numbers that follow; they are kept,
+        within bounds, for when the terminal asks for some of them again (0x0005).
+
         Args:    serial_no: None: the next one; a retransmission keeps that of the first time.
-        Returns: the serial number, which the terminal's answer will name.
-        Raises:  UsageError: nobody is authenticated, or the body is longer than a frame holds.
+        Returns: the (first) serial number. The terminal's answer names it, or that of another
+                 package: `first_serial_no`.
+        Raises:  UsageError: nobody is authenticated, or the body needs more than 65535 packages.
         """
         if self._plain is None or self.state is State.CLOSED:
             raise UsageError("no terminal is authenticated on this link")
         if len(body) > MAX_BODY_BYTES:
-            raise UsageError(f"a body of {len(body)} bytes does not fit one frame (at most {MAX_BODY_BYTES})")
+            return self._send_packages(message_id, body, serial_no)
         serial_no = self.take_serial_no() if serial_no is None else serial_no
         head = _HEAD.pack(message_id, self._form | len(body)) + self._phone_field
         self._out.append(enframe(head + _WORD.pack(serial_no) + body))
         return serial_no
 
-    def take_serial_no(self) -> int:
-        """The next serial number of our own, taken."""
+    def _send_packages(self, message_id: int, body: bytes, serial_no: int | None) -> int:
+        count = len(split_body(body))
+        if serial_no is None:
+            serial_no = self.take_serial_no(count)
+        elif (serial_no + count - self._serial_no) & 0xFFFF < 0x8000:
+            self._serial_no = (serial_no + count) & 0xFFFF  # only the first was taken
+        if self._sent is None:
+            self._sent = SentPackages()
+        sent = SentMessage(message_id, serial_no, body, MAX_BODY_BYTES)
+        self._sent.keep(sent)
+        self._out += sent.frames(range(1, count + 1), self._form, self._phone_field)
+        return serial_no
+
+    def _send_again(self, serial_no: int, body: bytes, events: list[Event]) -> None:
+        """0x0005, the terminal asks for packages (终端补传分包请求). They are the answer."""
+        try:
+            asked = decode_body(0x0005, self.edition, body)
+        except BodyError:
+            asked = None
+        if not isinstance(asked, TerminalPackagesRequest) or self._sent is None:
+            events.append(PackagesAsked(0x0005, serial_no, 0, 0))
+            return
+        sent, numbers = self._sent.again(asked.first_serial_no, asked.package_nos)
+        if sent is not None:
+            self._out += sent.frames(numbers, self._form, self._phone_field)
+        events.append(PackagesAsked(0x0005, serial_no, len(asked.package_nos), len(numbers)))
+
+    def first_serial_no(self, serial_no: int) -> int:
+        """The serial number that `send` gave for the message one of whose packages has this one; otherwise the same."""
+        sent = self._sent.find(serial_no) if self._sent is not None else None
+        return serial_no if sent is None else sent.serial_no
+
+    def take_serial_no(self, count: int = 1) -> int:
+        """The next serial number of our own, taken, and as many more behind it as there are packages."""
         serial_no = self._serial_no
-        self._serial_no = (serial_no + 1) & 0xFFFF
+        self._serial_no = (serial_no + count) & 0xFFFF
         return serial_no
 
     def continue_serial_no(self, serial_no: int) -> None:
@@ -505,6 +548,7 @@ class TerminalConnection:
         if self._reassembler is not None:
             self._reassembler.clear()
             self._reassembler = None
+        self._sent = None
 
     def _step(self, step: Step) -> None:
         try:
@@ -551,7 +595,7 @@ class TerminalConnection:
 
 
 _LOGIN: Final = frozenset({0x0100, 0x0102})
-_OWN_HANDLING: Final = frozenset({0x0002, 0x0003, 0x0004, 0x0100, 0x0102})
+_OWN_HANDLING: Final = frozenset({0x0002, 0x0003, 0x0004, 0x0005, 0x0100, 0x0102})
 
 
 def _phone_field(header: Header) -> bytes:

@@ -106,6 +106,17 @@ class PackageRepeated:
 
 
 @dataclass(slots=True)
+class PackagesAsked:
+    """The terminal asked for packages (终端补传分包请求, 0x0005) of a message of ours; those that are still there are
+    written already. Fewer `sent` than `asked`: the message is gone, or was never sent in so many."""
+
+    message_id: int
+    serial_no: int
+    asked: int
+    sent: int
+
+
+@dataclass(slots=True)
 class LinkEnded:
     """The link must be closed: write what `data_to_send` has, then close.
 
@@ -126,5 +137,6 @@ Event = (
     | BadFrameReceived
     | PackagesDropped
     | PackageRepeated
+    | PackagesAsked
     | LinkEnded
 )
