@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,10 +15,10 @@ import pytest
 
 from jt808 import BodyError, body_edition, decode_body, encode_body
 from jt808.messages import message_type
-from tests.jt808 import names_media
-from tests.jt808.vectors import FOLDER, Vector, disagreements, handmade, vectors
+from tests.jt808 import names_media, names_terminal
+from tests.jt808.vectors import FOLDER, Vector, disagreements, flat, generic, handmade, vectors
 
-NAMES = names_media.NAMES
+NAMES = names_media.NAMES | names_terminal.NAMES
 
 NO_FIELD = re.compile(
     r"(header\..*|reply_frame|reply_note|round_trip|.*_len(gth)?|.*\.size|.*_?count|.*package_count.*|multimedia_id_number)"
@@ -69,28 +68,6 @@ def test_values_are_what_the_source_says(vector: Vector) -> None:
         if not same(found, theirs):
             wrong[key] = (found, theirs)
     assert set(wrong) == set(why) - {"bytes"}, wrong
-
-
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a message or of an ``expected``; a list of plain values is one leaf and each of them another."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in fields(value)}
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from flat(part, f"{path}.{key}" if path else key)
-    elif isinstance(value, tuple | list):
-        if not any(isinstance(part, dict) or is_dataclass(part) for part in value):
-            yield path, list(value)
-            if isinstance(value, list):
-                return
-        for index, part in enumerate(value):
-            yield from flat(part, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
-def generic(key: str) -> str:
-    return re.sub(r"\[\d+\]", "[]", key)
 
 
 def specific(path: str, key: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,3 +122,25 @@ def disagreements() -> dict[str, dict[str, str]]:
     source's name of a value."""
     rows = json.loads((FOLDER / "disagreements.json").read_text(encoding="utf-8"))
     return {row["vector"]: row["why"] for row in rows}
+
+
+def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a message or of an ``expected``; a list of plain values is one leaf and each of them another."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from flat(part, f"{path}.{key}" if path else key)
+    elif isinstance(value, tuple | list):
+        if not any(isinstance(part, dict) or is_dataclass(part) for part in value):
+            yield path, list(value)
+            if isinstance(value, list):
+                return
+        for index, part in enumerate(value):
+            yield from flat(part, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def generic(key: str) -> str:
+    return re.sub(r"\[\d+\]", "[]", key)

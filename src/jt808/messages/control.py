@@ -38,7 +38,7 @@ class ControlForm(StrEnum):
     BINARY = "binary"
 
 
-_ORDER: Final = (
+ORDER: Final = (
     "connection_control", "apn", "user", "password", "address", "tcp_port", "udp_port", "manufacturer_id",
     "auth_code", "hardware_version", "firmware_version", "url", "time_limit_min",
 )  # fmt: skip
@@ -124,7 +124,7 @@ class TerminalControl(Message):
 def _order(command: int, form: ControlForm) -> tuple[str, ...]:
     if command not in _TEXT_ORDER:
         return ()
-    return _ORDER if form == ControlForm.BINARY else _TEXT_ORDER[ControlCommand(command)]
+    return ORDER if form == ControlForm.BINARY else _TEXT_ORDER[ControlCommand(command)]
 
 
 def _written(name: str, value: str | int, form: ControlForm) -> bytes:
