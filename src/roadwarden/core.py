@@ -7,7 +7,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final, cast
 
@@ -15,18 +14,19 @@ import psycopg
 import uvicorn
 
 import store
-from alarms import AlarmEngine, EngineDefaults
+from alarms import AlarmEngine
 from api import ApiSettings, LinkStatus, MapSettings, Services, create_app, ensure_admin
-from fleet import CHINA, Bus, FleetChanged
+from fleet import Bus, FleetChanged
 from forward import Forwarder, ForwarderConfig
 from ingest.commands import CommandDesk
 from ingest.control import ControlClient, control_path
-from ingest.digest import Digester, Plausible
+from ingest.digest import Digester
 from ingest.directory import Directory
 from ingest.journal import SqliteJournalReader, journal_path
 from ingest.pipeline import Pipeline, wall_clock_us
 from ingest.preview import Preview
-from roadwarden.process import tell_parent
+from roadwarden.parts import engine_defaults, plausible
+from roadwarden.process import CannotStart, tell_parent
 from roadwarden.settings import Settings
 from store import partitions
 from store.queries import engine as engine_queries
@@ -77,8 +77,11 @@ class Core:
         self._migrated = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        web_socket = listen(self._settings.bind, self._settings.http_port)
-        jt809_address = await self.forwarder.listen()
+        try:
+            web_socket = listen(self._settings.bind, self._settings.http_port)
+            jt809_address = await self.forwarder.listen()
+        except OSError as error:
+            raise CannotStart(str(error)) from error
         web = uvicorn.Server(uvicorn_config(create_app(self._services())))
         web.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         tell_parent(ready={"http": address_of(web_socket), "jt809": jt809_address})
@@ -209,19 +212,6 @@ class Core:
             "pipeline": self.pipeline.status.running or "the pipeline has not started",
             "gateway": self.control.is_connected or "the gateway process does not answer",
         }
-
-
-def engine_defaults(settings: Settings) -> EngineDefaults:
-    return EngineDefaults(
-        speed_limit_kmh=settings.speed_limit_kmh,
-        overspeed_duration_s=settings.overspeed_duration_s,
-        offline_after_s=settings.offline_after_s,
-    )
-
-
-def plausible(settings: Settings) -> Plausible:
-    oldest = datetime(settings.oldest_year, 1, 1, tzinfo=CHINA).timestamp()
-    return Plausible(ahead_us=int(settings.future_tolerance_s * 1e6), oldest_us=int(oldest * 1e6))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -40,10 +40,15 @@ class AlreadyRunning(Exception):
     """Another process holds the lock for longer than we were willing to wait."""
 
 
-class Lock:
-    """A file lock held for the life of the process. A predecessor that is just ending is waited for."""
+class CannotStart(Exception):
+    """Something that has to be there before a role can begin is not: a port is taken, the journal cannot be opened."""
 
-    def __init__(self, path: Path, wait_s: float) -> None:
+
+class Lock:
+    """A file lock held for the life of the process. A predecessor that is just ending is waited for, unless we are told
+    to stop meanwhile."""
+
+    def __init__(self, path: Path, wait_s: float, stopping: threading.Event | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = path.open("a+")
         until = time.monotonic() + wait_s
@@ -51,9 +56,10 @@ class Lock:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                if time.monotonic() > until:
+                if time.monotonic() > until or (stopping is not None and stopping.is_set()):
                     self._file.seek(0)
                     holder = self._file.read().strip() or "unknown"
+                    self._file.close()
                     raise AlreadyRunning(f"{path}: held by process {holder}") from None
                 time.sleep(0.05)
             else:
@@ -103,13 +109,14 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            line = line.rstrip("\n")
-            self.lines.append(line)
-            if not line.startswith(ASIDE):
-                print(line, flush=True)
-            if self._on_line is not None:
-                self._on_line(line)
+        with self._process.stdout as output:
+            for line in output:
+                line = line.rstrip("\n")
+                self.lines.append(line)
+                if not line.startswith(ASIDE):
+                    print(line, flush=True)
+                if self._on_line is not None:
+                    self._on_line(line)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process.poll() is None:
@@ -123,12 +130,17 @@ class Child:
             return False
         return True
 
+    def join(self, timeout_s: float = 2.0) -> None:
+        """After its end: wait until all that it said was heard."""
+        self._reader.join(timeout_s)
+
     def end(self, timeout_s: float) -> None:
         """SIGTERM, and SIGKILL when that was not enough."""
         self.stop()
         if not self.wait(timeout_s):
             self.stop(signal.SIGKILL)
             self.wait(2)
+        self.join()
 
 
 def tell_parent(**message: Any) -> None:

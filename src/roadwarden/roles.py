@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 import uvloop
 
 from roadwarden.logs import configure_logging
-from roadwarden.process import Lock, end_with_parent, tell_parent
+from roadwarden.process import CannotStart, Lock, end_with_parent, tell_parent
 from roadwarden.settings import Settings, load_settings
 
 log = logging.getLogger("roadwarden.roles")
@@ -27,6 +28,7 @@ PREDECESSOR_S: Final = 30.0  # the same role of a server that was killed is flus
 async def gateway(settings: Settings) -> None:
     """Terminals in, journal: needs nothing but the disk."""
     from ingest.gateway import GatewayConfig, run_gateway
+    from ingest.journal import JournalError
     from ingest.proxying import parse_networks
 
     config = GatewayConfig(
@@ -44,7 +46,19 @@ async def gateway(settings: Settings) -> None:
         tls_key=settings.jt808_tls_key,
         proxies=parse_networks(settings.jt808_proxies),
     )
-    await run_gateway(config, on_ready=lambda address: tell_parent(ready={"jt808": address}))
+    is_ready = False
+
+    def on_ready(address: str) -> None:
+        nonlocal is_ready
+        is_ready = True
+        tell_parent(ready={"jt808": address})
+
+    try:
+        await run_gateway(config, on_ready)
+    except (OSError, JournalError, sqlite3.Error) as error:
+        if is_ready:
+            raise
+        raise CannotStart(str(error)) from error
 
 
 async def core(settings: Settings) -> None:
@@ -70,9 +84,15 @@ def main() -> None:
     configure_logging(settings.log_level, name)
     lock = Lock(settings.run_dir / f"{name}.lock", PREDECESSOR_S)
     role: Coroutine[Any, Any, None] = ROLES[name](settings)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(role)
-    lock.release()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(role)
+    except CannotStart as error:
+        log.error("%s", error)
+        tell_parent(failure=str(error))
+        sys.exit(1)
+    finally:
+        lock.release()
 
 
 if __name__ == "__main__":

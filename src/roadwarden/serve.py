@@ -1,7 +1,8 @@
 """`roadwarden serve`: one process tree that keeps itself running.
 
-The supervisor starts the embedded PostgreSQL (unless a server is given) and two roles, each in its own process and
-each restartable alone: the *gateway* (terminals in, journal) and the *core* (pipeline, alarms, commands, 809, API).
+The supervisor starts two roles, each in its own process and each restartable alone: the *gateway* (terminals in,
+journal) and the *core* (pipeline, alarms, commands, 809, API); and beside them the embedded PostgreSQL, unless a server
+is given. The roles do not wait for it: after a host's crash it may recover for minutes, and terminals report meanwhile.
 What dies is started again; a port once chosen is kept. kill -9 of the supervisor ends the whole tree.
 """
 
@@ -15,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from roadwarden.postgres import PostgresKeeper
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
 from roadwarden.settings import Settings
 from store import EmbeddedPostgres, EmbeddedPostgresError
@@ -22,9 +24,12 @@ from store import EmbeddedPostgres, EmbeddedPostgresError
 log = logging.getLogger("roadwarden.serve")
 
 PREDECESSOR_S: Final = 60.0  # a server that was killed may still be writing its last checkpoint
-POLL_S: Final = 0.2
-STEADY_S: Final = 30.0  # ran this long: the next start comes at once again
-ROLES: Final = ("gateway", "core")
+POLL_S: Final = 0.1
+STEADY_S: Final = 30.0  # who ran this long is no crash loop
+FIRST_DELAY_S: Final = 0.5
+LONGEST_DELAY_S: Final = 10.0
+ROLES: Final = {"gateway": 4.0, "core": 4.0}
+"""Name, and how long it may take to end; in the order in which they are ended."""
 
 
 @dataclass(slots=True)
@@ -34,19 +39,33 @@ class Role:
     name: str
     child: Child | None = None
     starts: int = 0
-    delay_s: float = 0.0
+    crashes: int = 0  # in a row
     next_start: float = 0.0
-    ready: dict[str, Any] = field(default_factory=dict)
+    ready: dict[str, str] = field(default_factory=dict)  # where it listens
+    failure: str = ""  # what it said for good-bye
+
+    def ended(self, now: float) -> None:
+        """It did: when to start it again. At once, unless it keeps ending."""
+        assert self.child is not None
+        ran_s = now - self.child.started
+        self.crashes = 1 if ran_s >= STEADY_S else self.crashes + 1
+        delay_s = 0.0 if self.crashes == 1 else min(FIRST_DELAY_S * 2 ** (self.crashes - 2), LONGEST_DELAY_S)
+        log.error(
+            "%s ended with exit code %s after %.0f s; started again %s", self.name, self.child.exit_code, ran_s,
+            f"in {delay_s:g} s" if delay_s else "now",
+        )  # fmt: skip
+        self.next_start = now + delay_s
+        self.child = None
 
 
 class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._roles = [Role(name) for name in ROLES]
-        self._postgres: EmbeddedPostgres | None = None
+        self._keeper: PostgresKeeper | None = None
         self._stopping = threading.Event()
         self._announced = False
-        self._ports: dict[str, str] = {}
+        self._environment = {"ROADWARDEN_DATA_DIR": str(settings.data_dir)}
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; the exit code."""
@@ -55,74 +74,82 @@ class Supervisor:
         settings = self._settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         try:
-            lock = Lock(settings.run_dir / "server.lock", PREDECESSOR_S)
+            lock = Lock(settings.run_dir / "server.lock", PREDECESSOR_S, self._stopping)
         except AlreadyRunning as error:
-            print(f"roadwarden: another server uses this data directory: {error}", file=sys.stderr)
-            return 1
+            return 0 if self._stopping.is_set() else _fail(f"another server uses this data directory: {error}")
         try:
             if settings.database_url is None:
-                self._postgres = EmbeddedPostgres(settings.data_dir / "postgres", bin_dir=settings.postgres_bin)
-                self._postgres.start()
+                self._begin_postgres()
             while not self._stopping.is_set():
                 self._keep_running()
+                if failure := self._first_failure():
+                    return _fail(failure)
                 self._stopping.wait(POLL_S)
         except EmbeddedPostgresError as error:
-            print(f"roadwarden: {error}", file=sys.stderr)
-            return 1
+            return _fail(str(error))
         finally:
             self._stop()
             lock.release()
         return 0
 
+    def _begin_postgres(self) -> None:
+        postgres = EmbeddedPostgres(self._settings.data_dir / "postgres", bin_dir=self._settings.postgres_bin)
+        self._environment["ROADWARDEN_DATABASE_URL"] = postgres.prepare()
+        self._keeper = PostgresKeeper(postgres)
+        self._keeper.start()
+
+    def _first_failure(self) -> str:
+        """What keeps this server from ever having started: better said and done with than tried for ever."""
+        if self._keeper is not None and self._keeper.failure:
+            return self._keeper.failure
+        return "" if self._announced else next((role.failure for role in self._roles if role.failure), "")
+
     def _keep_running(self) -> None:
         now = time.monotonic()
-        if self._postgres is not None and not self._postgres.is_alive():
-            log.error("PostgreSQL ended; starting it again")
-            try:
-                self._postgres.start()
-            except EmbeddedPostgresError as error:
-                log.error("PostgreSQL does not start: %s", error)
         for role in self._roles:
             if role.child is not None and role.child.exit_code is not None:
-                ran_s = now - role.child.started
-                log.error("%s ended with exit code %s after %.0f s", role.name, role.child.exit_code, ran_s)
-                role.delay_s = 0.0 if ran_s > STEADY_S else min(max(0.5, role.delay_s * 2), 10.0)
-                role.next_start = now + role.delay_s
-                role.child = None
-            if role.child is None and now >= role.next_start:
+                role.child.join()  # its last words
+                role.ended(now)
+            if role.child is None and now >= role.next_start and not role.failure:
                 self._start(role)
 
     def _start(self, role: Role) -> None:
-        environment = {f"ROADWARDEN_{name.upper()}_PORT": port for name, port in self._ports.items()}
-        environment["ROADWARDEN_DATA_DIR"] = str(self._settings.data_dir)
-        if self._postgres is not None:
-            environment["ROADWARDEN_DATABASE_URL"] = self._postgres.dsn
         role.starts += 1
         role.child = Child(
-            role.name, ["roadwarden.roles", role.name], environment, lambda line: self._heard(role, heard(line))
+            role.name, ["roadwarden.roles", role.name], self._environment, lambda line: self._heard(role, heard(line))
         )
 
     def _heard(self, role: Role, message: dict[str, Any]) -> None:
         """A child says something (called from its reader thread)."""
         if "admin_password" in message:
             print(f"first sign-in: user admin, password {message['admin_password']} (shown only this once)", flush=True)
+        if "failure" in message and not self._announced:
+            role.failure = str(message["failure"])
         if "ready" in message:
             role.ready = message["ready"]
-            # A port that was chosen (setting 0) stays the same when the role is started again.
-            self._ports |= {name: address.rsplit(":", 1)[1] for name, address in role.ready.items()}
-            if not self._announced and all(other.ready for other in self._roles):
-                self._announced = True
-                addresses = {name: address for other in self._roles for name, address in other.ready.items()}
-                line = " ".join(f"{name}={addresses[name]}" for name in ("jt808", "http", "jt809"))
-                print(f"listening {line}", flush=True)
+            for name, address in role.ready.items():  # a port that was chosen (setting 0) is kept
+                self._environment[f"ROADWARDEN_{name.upper()}_PORT"] = address.rsplit(":", 1)[1]
+            self._announce()
+
+    def _announce(self) -> None:
+        if not self._announced and all(role.ready for role in self._roles):
+            self._announced = True
+            addresses = {name: address for role in self._roles for name, address in role.ready.items()}
+            line = " ".join(f"{name}={addresses[name]}" for name in ("jt808", "http", "jt809"))
+            print(f"listening {line}", flush=True)
 
     def _stop(self) -> None:
         """Terminals first, so that what they were promised is on disk; then the core drains; then the database."""
         for role in self._roles:
             if role.child is not None:
-                role.child.end(4.0 if role.name == "gateway" else 3.0)
-        if self._postgres is not None:
-            self._postgres.stop()
+                role.child.end(ROLES[role.name])
+        if self._keeper is not None:
+            self._keeper.stop()
+
+
+def _fail(message: str) -> int:
+    print(f"roadwarden: {message}", file=sys.stderr, flush=True)
+    return 1
 
 
 def serve(settings: Settings) -> int:

@@ -51,8 +51,10 @@ class EmbeddedPostgres:
            settings: server settings beside or in place of ``cluster.default_settings``.
            account: whom to become when we are root and the cluster is still to be made.
 
-    ``start()``, then ``wait()`` in a thread of the supervisor: when it returns and nobody called ``stop()``, the
-    server crashed or was killed, and ``start()`` brings it back with the same ``dsn``.
+    ``prepare()`` when somebody needs the ``dsn`` before there is a server: it takes no time. ``start()``, then
+    ``wait()`` in a thread of the supervisor: when it returns and nobody called ``stop()``, the server crashed or was
+    killed, and ``start()`` brings it back with the same ``dsn``. ``stop()`` may be called from another thread, also
+    while ``start()`` is under way, which then raises.
     """
 
     def __init__(
@@ -75,12 +77,14 @@ class EmbeddedPostgres:
         self._bin_dir: Path | None = None
         self._lock_file: int | None = None
         self._keeper: _Keeper | None = None
+        self._gate = threading.Lock()  # between a stop and the start of the server's process
+        self._is_stopped = False
 
     @property
     def dsn(self) -> str:
         """Connection URL of the program's role. Stays the same for the life of this object once it has started.
 
-        Before ``start()`` it is that of the server which another process runs in the folder.
+        Before ``prepare()`` it is that of the server which another process runs in the folder.
 
         Raises:  EmbeddedPostgresError: there is none.
         """
@@ -105,6 +109,22 @@ class EmbeddedPostgres:
             return None
         return self._keeper.process.returncode
 
+    def prepare(self) -> str:
+        """Take the folder for ourselves and choose where the socket will be; returns ``dsn``. No server yet.
+
+        Raises:  EmbeddedPostgresError: naming what to do about it.
+        """
+        self._bin_dir = self._wanted_bin_dir or cluster.wheel_bin_dir()
+        self._account = cluster.choose_account(self.data_dir, self._account_name)
+        if self._account is not None:
+            self._account = cluster.with_passage(self._account, self.data_dir / "data", self._bin_dir / "postgres")
+        cluster.make_private(self.data_dir, self._account)
+        cluster.make_private(self.log_path.parent, self._account)
+        self._take_lock()
+        if self._runtime_dir is None or not self._runtime_dir.exists():
+            self._runtime_dir = cluster.socket_folder(self.data_dir, self._wanted_runtime_dir, self._account)
+        return self.dsn
+
     def start(self, timeout_s: float = 300.0) -> str:
         """Start the server and wait until it takes connections; returns ``dsn``. A missing cluster is made first.
 
@@ -115,17 +135,12 @@ class EmbeddedPostgres:
         """
         if self.is_alive():
             return self.dsn
+        self._is_stopped = False
         deadline = time.monotonic() + timeout_s
+        self.prepare()
+        assert self._bin_dir is not None
+        assert self._runtime_dir is not None
         data = self.data_dir / "data"
-        self._bin_dir = self._wanted_bin_dir or cluster.wheel_bin_dir()
-        self._account = cluster.choose_account(self.data_dir, self._account_name)
-        if self._account is not None:
-            self._account = cluster.with_passage(self._account, data, self._bin_dir / "postgres")
-        cluster.make_private(self.data_dir, self._account)
-        cluster.make_private(self.log_path.parent, self._account)
-        self._take_lock()
-        if self._runtime_dir is None or not self._runtime_dir.exists():
-            self._runtime_dir = cluster.socket_folder(self.data_dir, self._wanted_runtime_dir, self._account)
         major = cluster.major_version(self._bin_dir, self._account)
         if data.exists():
             cluster.check_major(data, major)
@@ -134,19 +149,21 @@ class EmbeddedPostgres:
             cluster.initialise(self.data_dir, self._bin_dir, major, self._account)
         cluster.wait_for_predecessor(data, self._runtime_dir, PREDECESSOR_S)
         cluster.write_settings(data, cluster.default_settings(self._bin_dir) | self._settings, self._account)
-        self._keeper = self._spawn(data)
+        keeper = self._spawn(data)
         try:
             self._wait_ready(deadline)
             self._make_database()
         except BaseException:
             self.stop()
             raise
-        logger.info("PostgreSQL %d runs in %s (pid %d)", major, self.data_dir, self._keeper.process.pid)
+        logger.info("PostgreSQL %d runs in %s (pid %d)", major, self.data_dir, keeper.process.pid)
         return self.dsn
 
     def stop(self, timeout_s: float = 60.0) -> None:
         """Stop the server: a fast shutdown (clients are cut, all is written), then harder when it does not end."""
-        keeper = self._keeper
+        with self._gate:
+            self._is_stopped = True
+            keeper = self._keeper
         if keeper is not None:
             for signal_no, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
                 if keeper.ended.is_set():
@@ -187,8 +204,12 @@ class EmbeddedPostgres:
         assert self._runtime_dir is not None
         arguments = ["-D", str(data), "-k", str(self._runtime_dir), "-c", "listen_addresses=", "-p", str(cluster.PORT)]
         keeper = _Keeper(self._bin_dir / "postgres", arguments, self._account, data, self.log_path)
-        keeper.start()
-        keeper.spawned.wait()
+        with self._gate:
+            if self._is_stopped:
+                raise EmbeddedPostgresError("stopped before it had started")
+            keeper.start()
+            keeper.spawned.wait()
+            self._keeper = keeper if keeper.error is None else None
         if keeper.error is not None:
             raise EmbeddedPostgresError(f"PostgreSQL could not be started: {keeper.error}") from keeper.error
         return keeper

@@ -1,0 +1,23 @@
+"""Settings as the parts take them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from alarms import EngineDefaults
+from fleet import CHINA
+from ingest.digest import Plausible
+from roadwarden.settings import Settings
+
+
+def engine_defaults(settings: Settings) -> EngineDefaults:
+    return EngineDefaults(
+        speed_limit_kmh=settings.speed_limit_kmh,
+        overspeed_duration_s=settings.overspeed_duration_s,
+        offline_after_s=settings.offline_after_s,
+    )
+
+
+def plausible(settings: Settings) -> Plausible:
+    oldest = datetime(settings.oldest_year, 1, 1, tzinfo=CHINA).timestamp()
+    return Plausible(ahead_us=int(settings.future_tolerance_s * 1e6), oldest_us=int(oldest * 1e6))

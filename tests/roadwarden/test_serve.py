@@ -1,0 +1,283 @@
+"""The supervisor: what is killed comes back, what cannot start says so, nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from roadwarden import serve as serve_module
+from roadwarden.postgres import PostgresKeeper
+from roadwarden.serve import Role, Supervisor
+from roadwarden.settings import load_settings
+from store import EmbeddedPostgresError
+from tests.end_to_end.test_kill import pids
+from tests.server import Client, Server
+from tests.wire import WireTerminal, location_body
+
+FREE = {f"ROADWARDEN_{name}_PORT": "0" for name in ("JT808", "HTTP", "JT809")}
+
+
+def until(what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.02)
+    return found
+
+
+# -- the whole tree
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("serve") / "data")
+    server.start()
+    yield server
+    server.stop()
+    assert server.processes() == []
+
+
+def reports(server: Server) -> bool:
+    """Whether a terminal can log in and is answered."""
+    try:
+        with WireTerminal(server.jt808(), bytes.fromhex("013900077001")) as terminal:
+            terminal.login("测守护1")
+            serial_no = terminal.send(0x0200, location_body("261101120000"))
+            return terminal.general_response() == (serial_no, 0x0200, 0)
+    except (OSError, EOFError):
+        return False
+
+
+def is_ready(server: Server) -> bool:
+    try:
+        Client(server.addresses["http"]).text("/readyz")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["gateway", "core", "postgres"])
+def test_what_is_killed_comes_back_where_it_was(server: Server, what: str) -> None:
+    before = pids(server)
+    for pid in before[what]:
+        os.kill(pid, signal.SIGKILL)
+    until("another process", lambda: pids(server)[what] and not set(pids(server)[what]) & set(before[what]))
+    until("ready again", lambda: is_ready(server))  # at the same address
+    until("terminals are answered", lambda: reports(server))
+    after = pids(server)
+    for other in set(before) - {what, "postgres"}:
+        assert after[other] == before[other]
+
+
+@pytest.mark.slow
+def test_a_second_server_waits_for_the_first_and_gives_up_when_told(server: Server) -> None:
+    second = start(server.data_dir)
+    until("it waits for the lock", lambda: waits_for_lock(second, server))
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(10) == 0
+    output = finish(second)
+    assert "listening" not in output
+    assert is_ready(server)
+
+
+def waits_for_lock(process: subprocess.Popen[str], server: Server) -> bool:
+    """Whether the process has the lock file open."""
+    try:
+        folder = Path(f"/proc/{process.pid}/fd")
+        return any(os.readlink(entry) == str(server.data_dir / "run" / "server.lock") for entry in folder.iterdir())
+    except OSError:
+        return False
+
+
+def start(data_dir: Path, **settings: str) -> subprocess.Popen[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ROADWARDEN_")}
+    environment |= FREE | {"ROADWARDEN_DATA_DIR": str(data_dir)} | settings
+    return subprocess.Popen(
+        [sys.executable, "-m", "roadwarden.cli", "serve"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What it still had to say."""
+    assert process.stdout is not None
+    with process.stdout:
+        return process.stdout.read()
+
+
+@pytest.mark.slow
+def test_terminals_report_before_there_is_a_database(tmp_path: Path) -> None:
+    """A first start makes the database, one after a crash recovers it: neither keeps a terminal waiting."""
+    fifo = tmp_path / "bin" / "postgres"  # a server that takes for ever to start
+    fifo.parent.mkdir()
+    fifo.write_text(
+        "#!/bin/sh\n[ \"$1\" = --version ] && { echo 'postgres (PostgreSQL) 18.6'; exit; }\nexec sleep 3600\n"
+    )
+    (fifo.parent / "initdb").write_text(
+        '#!/bin/sh\nwhile [ "$1" != -D ]; do shift; done\necho 18 > "$2/PG_VERSION"\ntouch "$2/postgresql.conf"\n'
+    )
+    for program in fifo.parent.iterdir():
+        program.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    server = Server(tmp_path / "data", ROADWARDEN_POSTGRES_BIN=str(fifo.parent))
+    server.wait_ready = lambda *_: None  # type: ignore[assignment, method-assign]
+    try:
+        server.start()
+        until("terminals are answered", lambda: reports(server))
+        assert not is_ready(server)
+        assert server.stop() < 30
+    finally:
+        server.stop(60)
+    assert server.processes() == []
+
+
+@pytest.mark.slow
+def test_the_password_is_told_once_and_the_stop_is_clean(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        process = start(tmp_path / "data")
+        assert process.stdout is not None
+        seen = ""
+        for line in process.stdout:
+            seen += line
+            if "the database takes data" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        told.append((seen + finish(process)).count("first sign-in: user admin, password "))
+    assert told == [1, 0]
+    assert Server(tmp_path / "data").processes() == []
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_said_and_ends_the_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start(tmp_path / "data", ROADWARDEN_JT808_PORT=str(port))
+        assert process.wait(60) == 1
+    output = finish(process)
+    assert f"roadwarden: [Errno 98] cannot listen on 127.0.0.1:{port}: Address already in use" in output
+    assert "Traceback" not in output
+    assert Server(tmp_path / "data").processes() == []
+
+
+@pytest.mark.slow
+def test_a_database_that_cannot_be_made_ends_the_server(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    process = start(tmp_path / "data", ROADWARDEN_POSTGRES_BIN=str(tmp_path / "bin"))
+    assert process.wait(60) == 1
+    assert f"roadwarden: no PostgreSQL server in {tmp_path / 'bin'}" in finish(process)
+    assert Server(tmp_path / "data").processes() == []
+
+
+# -- its decisions, without processes
+
+
+def role_that_ran(seconds: float, role: Role, now: float) -> float:
+    """The delay until its next start."""
+    role.child = SimpleNamespace(started=now - seconds, exit_code=1)  # type: ignore[assignment]
+    role.ended(now)
+    assert role.child is None
+    return role.next_start - now
+
+
+def test_a_crash_loop_is_slowed_down_and_forgotten() -> None:
+    role = Role("core")
+    assert [role_that_ran(1.0, role, 100.0) for _ in range(7)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+    assert role_that_ran(60.0, role, 1000.0) == 0.0
+    assert role_that_ran(1.0, role, 1001.0) == 0.5
+
+
+def test_the_order_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    class FakeChild:
+        exit_code = None
+        started = 0.0
+
+        def __init__(self, name: str, *_: Any) -> None:
+            self.name = name
+
+        def end(self, timeout_s: float) -> None:
+            assert timeout_s <= 5
+            ended.append(self.name)
+
+    monkeypatch.setattr(serve_module, "Child", FakeChild)
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+    supervisor._keeper = SimpleNamespace(stop=lambda: ended.append("postgres"))  # type: ignore[assignment]
+    supervisor._keep_running()
+    supervisor._stop()
+    assert ended == ["gateway", "core", "postgres"]
+
+
+def test_listening_is_said_once_and_a_chosen_port_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+    gateway, core = supervisor._roles
+    supervisor._heard(gateway, {"ready": {"jt808": "127.0.0.1:1001"}})
+    assert capsys.readouterr().out == ""
+    supervisor._heard(core, {"ready": {"http": "[::1]:1002", "jt809": "127.0.0.1:1003"}})
+    assert capsys.readouterr().out == "listening jt808=127.0.0.1:1001 http=[::1]:1002 jt809=127.0.0.1:1003\n"
+    supervisor._heard(gateway, {"ready": {"jt808": "127.0.0.1:1001"}})
+    assert capsys.readouterr().out == ""
+    kept = [supervisor._environment[f"ROADWARDEN_{name}_PORT"] for name in ("JT808", "HTTP", "JT809")]
+    assert kept == ["1001", "1002", "1003"]
+    supervisor._heard(core, {"failure": "the port is taken"})  # it was ours before: tried again, not given up
+    assert supervisor._first_failure() == ""
+
+
+class FakePostgres:
+    """Starts and ends as told: an error to raise, or an exit code."""
+
+    def __init__(self, *story: Exception | int) -> None:
+        self.story = list(story)
+        self.starts = 0
+        self.stops = 0
+        self.keeper: PostgresKeeper | None = None
+
+    def start(self, timeout_s: float) -> str:
+        self.starts += 1
+        if isinstance(self.story[0], Exception):
+            raise self.story.pop(0)  # type: ignore[misc]
+        return "dsn"
+
+    def wait(self) -> int:
+        code = self.story.pop(0)
+        assert isinstance(code, int)
+        if not self.story and self.keeper is not None:
+            self.keeper._stopping.set()
+        return code
+
+    def stop(self, timeout_s: float) -> None:
+        self.stops += 1
+
+
+def kept(*story: Exception | int) -> tuple[PostgresKeeper, FakePostgres]:
+    postgres = FakePostgres(*story)
+    keeper = PostgresKeeper(postgres)  # type: ignore[arg-type]
+    postgres.keeper = keeper
+    keeper.run()
+    return keeper, postgres
+
+
+def test_a_database_that_ends_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadwarden.postgres.FIRST_PAUSE_S", 0.0)
+    keeper, postgres = kept(-9, EmbeddedPostgresError("not now"), -9, 0)
+    assert (postgres.starts, keeper.failure) == (4, None)
+
+
+@pytest.mark.parametrize("error", [EmbeddedPostgresError("no space"), OSError("no space")])
+def test_a_database_that_never_started_is_given_up(error: Exception) -> None:
+    keeper, postgres = kept(error)
+    assert (postgres.starts, keeper.failure) == (1, "no space")
