@@ -3,8 +3,8 @@ import vue from '@vitejs/plugin-vue'
 import elementPlus from 'unplugin-element-plus/vite'
 import { defineConfig } from 'vite'
 
-/** Where `npm run dev` finds the API: the mock of web/mock, or a real server. */
-const api = process.env.ROADWARDEN_URL ?? 'http://127.0.0.1:8090'
+/** Where `npm run dev` finds the API: what `make run` started. */
+const api = process.env.ROADWARDEN_URL ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
   plugins: [vue(), elementPlus({})],
