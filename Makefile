@@ -71,8 +71,9 @@ format: setup-dev ## put the source in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: setup-dev ## strict type checking of src
+types: setup-dev ## strict type checking of src and of the console
 	$(BIN)/mypy
+	$(BIN)/python web/build.py check
 
 client: setup-dev ## regenerate the console's client from the server's OpenAPI document
 	$(BIN)/python -m api.openapi > web/openapi.json

