@@ -34,6 +34,11 @@ class Resident:
 NOBODY: Final = Resident(-1)
 
 
+def phone_field(phone: str) -> bytes:
+    """A phone as the 10-byte field of a record's header. Raises: ValueError: no header can carry it."""
+    return bytes.fromhex(phone.zfill(PHONE_DIGITS))
+
+
 class Directory:
     """All terminals in memory. As large as the table of terminals, which nobody fills but administrators and terminals
     that were let in: about 400 bytes each."""
@@ -55,15 +60,15 @@ class Directory:
     def _take(self, rows: Iterable[queries.TerminalRow]) -> None:
         for row in rows:
             try:
-                phone_field = bytes.fromhex(row.phone.zfill(PHONE_DIGITS))
+                key = phone_field(row.phone)
             except ValueError:
                 continue  # typed in by somebody: no header can carry it, so no report will ask for it
             from_us, vehicle_ids = zip(*row.bindings, strict=True) if row.bindings else ((), ())
-            self._residents[phone_field] = Resident(row.terminal_id, from_us, vehicle_ids)
+            self._residents[key] = Resident(row.terminal_id, from_us, vehicle_ids)
 
-    def phone(self, phone_field: bytes) -> str:
+    def phone(self, key: bytes) -> str:
         """The phone that a 10-byte header field (BCD, zeros in front) names."""
-        return phone_text(phone_field)
+        return phone_text(key)
 
     def resolve(
         self, phone_fields: NDArray[np.void], time_us: NDArray[np.int64]
@@ -73,7 +78,7 @@ class Directory:
         Args:  phone_fields: the 10-byte fields, dtype ``V10``; time_us: the reports' own times.
         """
         unique, inverse = np.unique(phone_fields, return_inverse=True)
-        residents = [self._residents.get(phone_field.tobytes(), NOBODY) for phone_field in unique]
+        residents = [self._residents.get(key.tobytes(), NOBODY) for key in unique]
         terminal_id = np.array([resident.terminal_id for resident in residents], np.int32)[inverse]
         vehicle_id = np.array([(resident.vehicle_ids or (-1,))[-1] for resident in residents], np.int32)[inverse]
         since_us = np.array([(resident.from_us or (0,))[-1] for resident in residents], np.int64)[inverse]

@@ -19,6 +19,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+quarantine_app = typer.Typer(no_args_is_help=True, help="Reports that became no position: list, explain, try again.")
+app.add_typer(quarantine_app, name="quarantine")
+journal_app = typer.Typer(no_args_is_help=True, help="What is in the journal, and how far it is stored.")
+app.add_typer(journal_app, name="journal")
+
+Reason = Annotated[str | None, typer.Option(help="only this reason: undecodable, implausible_time, ...")]
+Phone = Annotated[str | None, typer.Option(help="only this terminal")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line, for programs")]
+
 
 def settings_or_exit() -> Settings:
     """The settings, or exit code 2 with a line for each wrong one."""
@@ -152,6 +161,72 @@ def doctor() -> None:
     from roadwarden.doctor import doctor as run
 
     raise typer.Exit(run(settings))
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    reason: Reason = None,
+    phone: Phone = None,
+    before: Annotated[int | None, typer.Option(help="the next page: ids below this one")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="rows at most")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """The newest first, with how many there are by reason."""
+    settings = settings_or_exit()
+    from roadwarden.quarantine import listing
+    from store.queries.quarantine import Filter
+
+    raise typer.Exit(listing(settings, Filter(reason, phone), before, limit, as_json))
+
+
+@quarantine_app.command("show")
+def quarantine_show(row_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+    """One of them, explained byte by byte."""
+    settings = settings_or_exit()
+    from roadwarden.quarantine import show
+
+    raise typer.Exit(show(settings, row_id, as_json))
+
+
+@quarantine_app.command("replay")
+def quarantine_replay(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="which; none: as the options say")] = None,
+    reason: Reason = None,
+    phone: Phone = None,
+    everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+) -> None:
+    """Read them again, after a fix of ours or when their terminal is known now: what is a position now moves there,
+    once. Alarm rules do not judge it and it is not forwarded."""
+    if not (ids or reason or phone or everything):
+        print("roadwarden: name rows, --reason or --phone, or say --all", file=sys.stderr)
+        raise typer.Exit(2)
+    settings = settings_or_exit()
+    from roadwarden.quarantine import again
+    from store.queries.quarantine import Filter
+
+    raise typer.Exit(again(settings, Filter(reason, phone), ids))
+
+
+@journal_app.command("info")
+def journal_info(as_json: AsJson = False) -> None:
+    """Size, oldest and newest group, and what waits for the database."""
+    settings = settings_or_exit()
+    from roadwarden.journal import info
+
+    raise typer.Exit(info(settings, as_json))
+
+
+@journal_app.command("dump")
+def journal_dump(
+    after: Annotated[int, typer.Option(min=0, help="begin behind this group")] = 0,
+    limit: Annotated[int, typer.Option(min=1, help="records at most")] = 1000,
+    phone: Phone = None,
+) -> None:
+    """The records as JSON lines, messages as `decode --json` shows them."""
+    settings = settings_or_exit()
+    from roadwarden.journal import dump
+
+    raise typer.Exit(dump(settings, after, limit, phone))
 
 
 @app.command()

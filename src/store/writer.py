@@ -110,6 +110,19 @@ class Writer:
                 await apply.rule_states(connection, commit.rule_states)
         return stored
 
+    async def store_again(self, connection: AsyncConnection[Any], positions: PositionBatch) -> NDArray[np.bool_]:
+        """Positions that were set aside once, in the caller's transaction; which of them were new.
+
+        They come from no journal group: their journal offset is 0, so nobody who follows the journal's order forwards
+        them. Raises as ``commit``.
+        """
+        with blame():
+            await self._make_days(partitions.days_of(positions.time_us) - self._days)
+            commit = Commit("", 0, positions)
+            fresh = await self._store_positions(connection, commit, distinct_rows(positions), staged=True)
+            await apply.latest_positions(connection, positions.take(fresh))
+        return fresh
+
     async def _commit(self, commit: Commit) -> Stored:
         new_days = partitions.days_of(commit.positions.time_us) - self._days
         if new_days:
