@@ -207,12 +207,12 @@ class _AreaData(Construct):  # type: ignore[misc]
 
     def _build(self, obj: tuple[AreaData, ...], stream: Any, context: Any, path: str) -> Any:
         kind = context["kind"]
+        is_bare = bool(obj) and isinstance(obj[0], CircleArea | RectangleArea)
+        item = (_BARE if is_bare else _MESSAGES).get(kind)
+        if item is None:
+            raise ValidationError(f"there is no kind {kind}", path=path)
         for entry in obj:
-            bare = isinstance(entry, CircleArea | RectangleArea)
-            table = _BARE if bare else _MESSAGES
-            if kind not in table:
-                raise ValidationError(f"kind {kind} has no {type(entry).__name__}", path=path)
-            table[kind]._build(entry, stream, context, path)
+            item._build(entry, stream, context, path)
         return obj
 
 

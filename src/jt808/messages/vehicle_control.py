@@ -85,7 +85,7 @@ register(
     clause="JT/T 808-2013 §8.33, -2019 §8.30",
     direction=Direction.DOWNLINK,
     answer_id=0x0500,
-    choose=lambda edition, body: Edition.V2013 if len(body) == 1 else edition,
+    choose=lambda edition, body: Edition.V2013 if edition == Edition.V2019 and len(body) == 1 else edition,
 )
 register(
     0x0500,
