@@ -10,7 +10,7 @@ ONLY ?=
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev console run serve test pictures lint format types client bench lock timescaledb clean
+.PHONY: help setup setup-dev console run serve test pictures lint format types client protocol-docs bench lock timescaledb clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ types: setup-dev ## strict type checking of src and of the console
 client: setup-dev ## regenerate the console's client from the server's OpenAPI document
 	$(BIN)/python -m api.openapi > web/openapi.json
 	$(BIN)/python web/build.py client
+
+protocol-docs: setup ## docs/protocol, the reference pages of every message, from the library's own registry
+	$(BIN)/python -m jt808.reference docs/protocol
 
 bench: setup-dev ## stored reports per second end to end, against the floors of the same run
 	$(BIN)/python -m bench.end_to_end

@@ -173,6 +173,20 @@ class IfMore(Construct):  # type: ignore[misc]
         return obj if obj == self.absent else self.subcon._build(obj, stream, context, path)
 
 
+class Nothing(Construct):  # type: ignore[misc]
+    """No bytes at all: a field that this form of a body does not have. It is None, and must be."""
+
+    flagbuildnone = True
+
+    def _parse(self, stream: Any, context: Any, path: str) -> None:
+        return None
+
+    def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
+        if obj is not None:
+            raise ValidationError(f"{obj!r} has no place in this form of the body", path=path)
+        return obj
+
+
 class Window(Construct):  # type: ignore[misc]
     """A length, then that many bytes, which ``subcon`` reads to their end."""
 

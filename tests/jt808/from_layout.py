@@ -8,7 +8,7 @@ from construct import Bytes, Computed, Construct, FormatField, GreedyBytes, Pref
 from hypothesis import strategies as st
 
 from jt808 import Edition, fields
-from jt808.layouts import Counted, IfMore, Record, Repeated, Window
+from jt808.layouts import Counted, IfMore, Nothing, Record, Repeated, Window
 from jt808.messages.registry import MessageType
 from tests.jt808 import strategies as given
 
@@ -42,6 +42,8 @@ def values(layout: Construct) -> Strategy:
         return values(layout.subcon) | st.just(layout.absent)
     if isinstance(layout, Window):
         return values(layout.subcon)
+    if isinstance(layout, Nothing):
+        return st.none()
     if isinstance(layout, Bytes):
         return st.binary(min_size=layout.length, max_size=layout.length)
     if isinstance(layout, FormatField):

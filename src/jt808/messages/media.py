@@ -10,7 +10,7 @@ from construct import Byte, Construct, GreedyBytes, Int16ub, Int32ub, Struct
 
 from jt808.fields import Label, decode_bcd_time
 from jt808.header import Edition
-from jt808.layouts import Counted, IfMore
+from jt808.layouts import Counted, IfMore, Nothing
 from jt808.messages.location import BASIC_BYTES, BASIC_REPORT, LocationReport
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
 from jt808.messages.shapes import When, by_fit
@@ -160,7 +160,13 @@ class OptionalPosition(Construct):  # type: ignore[misc]
 
 
 _ABOUT: Final = ("media_id" / Int32ub, "kind" / Byte, "format" / Byte, "event" / Byte, "channel" / Byte)
-_UPLOAD: Final = Struct(*_ABOUT, "location" / OptionalPosition(), "data" / GreedyBytes)
+_UPLOAD: Final = Struct(
+    *_ABOUT,
+    "location" / OptionalPosition(),
+    "data" / GreedyBytes,
+    "package_total" / Nothing(),
+    "package_no" / Nothing(),
+)
 
 
 def _upload_edition(edition: Edition, body: bytes) -> Edition:
@@ -189,7 +195,7 @@ register(
             *_ABOUT,
             "package_total" / Int32ub,
             "package_no" / Int32ub,
-            "location" / When(lambda context: False, BASIC_REPORT),
+            "location" / Nothing(),
             "data" / GreedyBytes,
         ),
         Edition.V2013: _UPLOAD,
@@ -203,7 +209,9 @@ register(
     choose=_upload_edition,
 )
 
-_ALL_THERE_OR_LIST: Final = Struct("media_id" / Int32ub, "package_nos" / IfMore(Counted(Byte, Int16ub)))
+_ALL_THERE_OR_LIST: Final = Struct(
+    "media_id" / Int32ub, "package_nos" / IfMore(Counted(Byte, Int16ub)), "answered_serial_no" / Nothing()
+)
 _RESPONSES: Final = {
     Edition.V2011: Struct("answered_serial_no" / Int16ub, "media_id" / Int32ub, "package_nos" / Counted(Byte, Int16ub)),
     Edition.V2013: _ALL_THERE_OR_LIST,

@@ -23,7 +23,7 @@ from construct import (
 from jt808.errors import BodyError, UsageError
 from jt808.fields import Label, TextByteLength, bits
 from jt808.header import Edition
-from jt808.layouts import Counted, Record, Window, read_within
+from jt808.layouts import Counted, Nothing, Record, Window, read_within
 from jt808.messages.registry import Direction, Message, register
 from jt808.messages.shapes import by_fit
 
@@ -211,7 +211,7 @@ class _TotalBytes(Construct):  # type: ignore[misc]
 
 
 def _layouts(content: Construct) -> dict[Edition, Struct]:
-    since_2013 = Struct("kind" / Byte, "content" / content)
+    since_2013 = Struct("kind" / Byte, "content" / content, "total_bytes" / Nothing())
     in_2011 = Struct("kind" / Byte, "total_bytes" / _TotalBytes(), "content" / Prefixed(Int16ub, GreedyBytes))
     return {Edition.V2011: in_2011, Edition.V2013: since_2013, Edition.V2019: since_2013}
 

@@ -162,6 +162,11 @@ def decode_body(message_id: int, edition: Edition, body: bytes) -> Message:
         return _read(row, dialect.layout, body)
 
 
+def dialects(message_id: int) -> tuple[Dialect, ...]:
+    """The dialects of a message."""
+    return _dialects.get(message_id, ())
+
+
 def dialect_of(row: MessageType, edition: Edition, body: bytes) -> Dialect | None:
     """The dialect a body is in; None when it has the standard's layout, or none that is known."""
     if row.message_id not in _dialects:

@@ -10,11 +10,11 @@ from construct import Byte, Int16ub, Int32ub, Struct
 
 from jt808.fields import BcdTime, Label
 from jt808.header import Edition
-from jt808.layouts import Counted, Record, Repeated
+from jt808.layouts import Counted, Nothing, Record, Repeated
 from jt808.messages.location import BASIC_REPORT, LocationReport
 from jt808.messages.media import MediaEvent, MediaKind
 from jt808.messages.registry import SINCE_2013, Direction, Message, register, register_dialect
-from jt808.messages.shapes import When, by_fit
+from jt808.messages.shapes import by_fit
 
 DELETE: Final = {0: "keep", 1: "delete"}
 """What becomes of a recording once it is uploaded (删除标志)."""
@@ -84,7 +84,7 @@ class OneStoredMediaUpload(Message):
 
 _FOUND: Final = ("kind" / Byte, "channel" / Byte, "event" / Byte, "location" / BASIC_REPORT)
 _WITH_ID: Final = Record(StoredMedia, Struct("media_id" / Int32ub, *_FOUND))
-_WITHOUT_ID: Final = Record(StoredMedia, Struct("media_id" / When(lambda context: False, Int32ub), *_FOUND))
+_WITHOUT_ID: Final = Record(StoredMedia, Struct("media_id" / Nothing(), *_FOUND))
 _SINCE_2013: Final = Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Repeated(_WITH_ID))
 _RESPONSES: Final = {
     Edition.V2011: Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Counted(Int16ub, _WITHOUT_ID)),
