@@ -13,10 +13,11 @@ from typing import Any, Final, Protocol
 from jt808.explain_tree import Row
 from jt808.fields import Description, Label, labels
 from jt808.header import Edition
-from jt808.layouts import Span
+from jt808.layouts import Span, trace_record
 from jt808.messages.registry import MessageType, message_type, walk_body
 
-_COUNT: Final = Label("数据项个数")
+_COUNTS: Final = {"count": Label("数据项个数"), "declared_total": Label("总数")}
+_TEXT_BYTES: Final = 4  # bytes of which as many or more are all printable are shown as text too
 _UNITS: Final = ("_deg", "_kmh", "_km", "_mm", "_ms", "_m", "_s", "_c", "_l")
 
 
@@ -53,8 +54,9 @@ class BodyReader:
     def _check_count(self, values: dict[str, Any]) -> None:
         """A count that stands alone says how many items the list has."""
         lists = [value for value in values.values() if isinstance(value, tuple)]
-        if "count" in values and len(lists) == 1 and values["count"] != len(lists[0]):
-            self.notes.warnings.insert(0, f"count says {values['count']} items, {len(lists[0])} are there")
+        count = values.get("count")
+        if count is not None and len(lists) == 1 and count != len(lists[0]):
+            self.notes.warnings.insert(0, f"count says {count} items, {len(lists[0])} are there")
 
     def _complain(self, value: Any, where: str) -> None:
         self.notes.warnings += [where + oddity for oddity in getattr(value, "oddities", ())]
@@ -66,7 +68,7 @@ class BodyReader:
         if span.begin == span.end and value in (None, b""):
             return
         is_ours = label is not None
-        label = label or (_COUNT if span.name == "count" else Label(""))
+        label = label or _COUNTS.get(span.name, Label(""))
         if is_dataclass(value) and len(span.parts) == 1:
             self._record_field(into, span, label, depth, where)
             return
@@ -116,10 +118,15 @@ class BodyReader:
         self._complain(span.value, where)
 
     def _described(self, span: Span, what: Description, depth: int, where: str) -> dict[str, Any]:
-        shown = "" if what.value is None else _spaced(_plain(what.value))
+        parts = trace_record(what.layouts, what.raw, span.end - len(what.raw))
+        shown = "" if what.value is None or parts else _spaced(_plain(what.value))
         if what.flags:
             shown += f" ({', '.join(what.flags)})"
-        self._row(span, f"{what.id} {what.name}", what.chinese, shown, what.unit, depth)
+        self._row(span._replace(parts=parts), f"{what.id} {what.name}", what.chinese, shown, what.unit, depth)
+        if parts:
+            named = labels(type(what.value))
+            for part in parts:
+                self._field({}, part, named.get(part.name), depth + 1, where)
         if what.warning:
             self.notes.warnings.append(where + what.warning)
         found = {
@@ -173,6 +180,8 @@ def _shown(name: str, value: Any, label: Label) -> str:
         return f"0x{value:04X}{' ' + row.name if row else ''}"
     if value is None:
         return "none"
+    if isinstance(value, bytes) and len(value) >= _TEXT_BYTES and all(0x20 <= byte < 0x7F for byte in value):
+        return f'{value.hex()} "{value.decode()}"'
     if label.bits is not None:
         return f"0x{value:08X}"
     return f"{_plain(value)} {label.meaning(value)}".rstrip() if label.values else str(_plain(value))

@@ -80,6 +80,7 @@ class Description:
     """What an entry of a table (an additional item, a parameter) says of itself in an explanation.
 
     ``value`` is a number, text, dict, tuple or dataclass; None: it could not be read. ``flags``: names of set bits.
+    ``layouts``: those of which one reads ``raw``, the entry's last bytes, where the value is a dataclass.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Description:
     raw: bytes
     flags: list[str] | None = None
     warning: str = ""
+    layouts: tuple[Construct, ...] = ()
 
 
 def labels(body: type) -> dict[str, Label]:

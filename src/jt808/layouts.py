@@ -6,7 +6,7 @@ Reading a body gives its value; with a trace it also gives every field's place, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from io import BytesIO
 from typing import Any, Final, NamedTuple
@@ -207,6 +207,20 @@ class Window(Construct):  # type: ignore[misc]
         self.length._build(len(raw), stream, context, path)
         stream_write(stream, raw, len(raw), path)
         return obj
+
+
+def trace_record(forms: Iterable[Construct], raw: bytes, base: int) -> tuple[Span, ...]:
+    """The fields of the first of these records that reads ``raw`` to its end; none where there is no such record."""
+    for form in forms:
+        stream = BytesIO(raw)
+        if isinstance(form, Record):
+            try:
+                spans = tuple(trace_parts(form.layout, stream, base))
+            except ConstructError:
+                continue
+            if stream.tell() == len(raw):
+                return spans
+    return ()
 
 
 def read_within(subcon: Construct, raw: bytes, context: Any, begin: int) -> Any:

@@ -249,6 +249,7 @@ class AdditionalItem:
             raw=self.raw,
             flags=self.flags,
             warning=warning,
+            layouts=row.layouts if row else (),
         )
 
     @classmethod

@@ -129,9 +129,8 @@ class _EventItem(Construct):  # type: ignore[misc]
 
     @staticmethod
     def _only_ids(stream: Any, context: Any) -> bool:
-        begin = 3 if "declared_here" in context else 2
-        number: int = context.get("declared_here", context["declared_total"])
-        return end_of(stream) - begin == number
+        begin = 3 if "declared_total" in context else 2
+        return bool(end_of(stream) - begin == context["count"])
 
     def _build(self, obj: Event, stream: Any, context: Any, path: str) -> Any:
         return (_BARE_EVENT if obj.text is None else _EVENT)._build(obj, stream, context, path)

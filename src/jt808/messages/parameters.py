@@ -69,6 +69,7 @@ class Parameter:
             raw=self.raw,
             flags=None if names is None else [english for english, _ in names],
             warning=f"parameter 0x{self.parameter_id:04X} cannot be {len(self.raw)} bytes" if is_odd else "",
+            layouts=(row.layout,) if row else (),
         )
 
 

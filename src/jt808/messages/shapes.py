@@ -107,8 +107,11 @@ def listed(name: str, item: Construct, edition: Edition, count: Construct = Byte
 
 def listed_to_the_end(name: str, item: Construct, edition: Edition) -> tuple[Construct, ...]:
     """The same, but read to the end of the body whatever the count says; a count that is wrong is kept as total."""
-    here = ("declared_here" / Rebuild(Byte, lambda context: len(context[name])),) if edition == Edition.V2011 else ()
-    return ("declared_total" / declared(name, Byte), *here, name / Repeated(item), "total" / total_of(name))
+    items = name / Repeated(item)
+    if edition != Edition.V2011:
+        return ("count" / declared(name, Byte), items, "total" / total_of(name, "count"))
+    here = Rebuild(Byte, lambda context: len(context[name]))
+    return ("declared_total" / declared(name, Byte), "count" / here, items, "total" / total_of(name))
 
 
 def listed_for_action(name: str, item: Construct, edition: Edition) -> tuple[Construct, ...]:
@@ -116,13 +119,11 @@ def listed_for_action(name: str, item: Construct, edition: Edition) -> tuple[Con
 
     A count of 0 that stands behind action 0 is kept as total 0.
     """
+    count, items = "count" / _ActionCount(name), name / _Following(item)
     if edition != Edition.V2011:
-        counts: tuple[Construct, ...] = ("declared_total" / _ActionCount(name, is_total=False),)
-        number = "declared_total"
-    else:
-        counts = ("declared_total" / _ActionCount(name, is_total=True), "declared_here" / _ActionCount(name))
-        number = "declared_here"
-    return (*counts, name / _Following(number, item), "total" / Computed(lambda context: _action_total(context, name)))
+        return (count, items, "total" / Computed(lambda context: _action_total(context, name, "count")))
+    total = "total" / Computed(lambda context: _action_total(context, name, "declared_total"))
+    return ("declared_total" / _ActionCount(name, is_total=True), count, items, total)
 
 
 def declared(name: str, count: Construct) -> Construct:
@@ -130,15 +131,13 @@ def declared(name: str, count: Construct) -> Construct:
     return Rebuild(count, lambda context: len(context[name]) if context["total"] is None else context["total"])
 
 
-def total_of(name: str) -> Construct:
-    """What was declared, where it is not what is there."""
-    return Computed(
-        lambda context: None if context["declared_total"] == len(context[name]) else context["declared_total"]
-    )
+def total_of(name: str, count: str = "declared_total") -> Construct:
+    """What the part ``count`` says, where it is not what is there."""
+    return Computed(lambda context: None if context[count] == len(context[name]) else context[count])
 
 
-def _action_total(context: Any, name: str) -> int | None:
-    total: int | None = context["declared_total"]
+def _action_total(context: Any, name: str, count: str) -> int | None:
+    total: int | None = context[count]
     is_plain = total == len(context[name]) and (total or context["action"])
     return None if is_plain else total
 
@@ -166,15 +165,14 @@ class _ActionCount(Construct):  # type: ignore[misc]
 
 
 class _Following(Construct):  # type: ignore[misc]
-    """As many items as the part ``number`` before them says; none when that is None."""
+    """As many items as the ``count`` before them says; none when that is None."""
 
-    def __init__(self, number: str, item: Construct) -> None:
+    def __init__(self, item: Construct) -> None:
         super().__init__()
-        self.number = number
         self.item = item
 
     def _parse(self, stream: Any, context: Any, path: str) -> tuple[Any, ...]:
-        count = context[self.number] or 0
+        count = context["count"] or 0
         return tuple(self.item._parsereport(stream, context, path) for _ in range(count))
 
     def _build(self, obj: tuple[Any, ...], stream: Any, context: Any, path: str) -> Any:
