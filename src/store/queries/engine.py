@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ LOGS: Final = {
 """Tables that only grow, and the column of their time. Alarms and the audit are records, not logs: they stay."""
 
 _ROWS_A_DELETE: Final = 20_000
+_TERMINALS_A_PIECE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +39,40 @@ class TerminalRow:
     bindings: list[tuple[int, int]] = field(default_factory=list)
 
 
+_TERMINALS: Final = """
+SELECT t.id, t.phone, t.vehicle_id, t.standing, b.from_us, b.vehicle_ids FROM terminals t LEFT JOIN (
+    SELECT terminal_id, array_agg((extract(epoch FROM from_time) * 1000000)::bigint ORDER BY from_time) AS from_us,
+           array_agg(vehicle_id ORDER BY from_time) AS vehicle_ids
+    FROM terminal_bindings {only_bindings} GROUP BY terminal_id
+) b ON b.terminal_id = t.id {only_terminals} ORDER BY t.id
+"""
+_ALL_TERMINALS: Final = _TERMINALS.format(only_bindings="", only_terminals="")
+_SOME_TERMINALS: Final = _TERMINALS.format(
+    only_bindings="WHERE terminal_id IN (SELECT id FROM terminals WHERE phone = ANY (%(phones)s))",
+    only_terminals="WHERE t.phone = ANY (%(phones)s)",
+)
+
+
+async def each_terminal(
+    connection: AsyncConnection[Any], phones: Sequence[str] | None = None
+) -> AsyncIterator[list[TerminalRow]]:
+    """All terminals, or those with these phones, by id, in pieces: between two the event loop has its turn, since
+    a hundred thousand rows in one go would hold it up for a second."""
+    if phones is None:
+        cursor = await connection.execute(_ALL_TERMINALS)
+    else:
+        cursor = await connection.execute(_SOME_TERMINALS, {"phones": list(phones)})
+    while rows := await cursor.fetchmany(_TERMINALS_A_PIECE):
+        yield [
+            TerminalRow(terminal_id, phone, vehicle_id, standing, list(zip(from_us or (), vehicles or (), strict=True)))
+            for terminal_id, phone, vehicle_id, standing, from_us, vehicles in rows
+        ]
+        await asyncio.sleep(0)
+
+
 async def load_terminals(connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> list[TerminalRow]:
-    """All terminals, or those with these phones; by id."""
-    wanted = None if phones is None else list(phones)
-    bindings: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    cursor = await connection.execute(
-        "SELECT b.terminal_id, (extract(epoch FROM b.from_time) * 1000000)::bigint, b.vehicle_id "
-        "FROM terminal_bindings b "
-        + ("" if wanted is None else "JOIN terminals t ON t.id = b.terminal_id AND t.phone = ANY (%s) ")
-        + "ORDER BY b.terminal_id, b.from_time",
-        None if wanted is None else (wanted,),
-    )
-    for terminal_id, from_us, vehicle_id in await cursor.fetchall():
-        bindings[terminal_id].append((from_us, vehicle_id))
-    cursor = await connection.execute(
-        "SELECT id, phone, vehicle_id, standing FROM terminals "
-        + ("" if wanted is None else "WHERE phone = ANY (%s) ")
-        + "ORDER BY id",
-        None if wanted is None else (wanted,),
-    )
-    return [
-        TerminalRow(terminal_id, phone, vehicle_id, standing, bindings.get(terminal_id, []))
-        for terminal_id, phone, vehicle_id, standing in await cursor.fetchall()
-    ]
+    """As ``each_terminal``, at once."""
+    return [row async for piece in each_terminal(connection, phones) for row in piece]
 
 
 async def load_limits(connection: AsyncConnection[Any]) -> list[VehicleLimits]:

@@ -89,8 +89,9 @@ async def lock(
     has is left out."""
     async with connection.cursor(row_factory=class_row(Kept)) as cursor:
         await cursor.execute(
-            f"SELECT {_COLUMNS} FROM quarantine WHERE {_FILTER} AND id > %(after)s AND id <= %(upto)s AND message_id = ANY (%(known)s) "
-            "AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
+            f"SELECT {_COLUMNS} FROM quarantine WHERE {_FILTER} AND id > %(after)s AND id <= %(upto)s "
+            "AND message_id = ANY (%(known)s) AND (%(ids)s::bigint[] IS NULL OR id = ANY (%(ids)s)) "
+            "ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
             wanted.values()
             | {
                 "after": after_id,
