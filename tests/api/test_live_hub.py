@@ -27,6 +27,7 @@ from fleet import (
     CommandChanged,
     FleetChanged,
     PositionBatch,
+    PositionsSeen,
     SessionChange,
     SessionsChanged,
 )
@@ -242,6 +243,22 @@ async def test_deltas(world: World) -> None:
     for _ in range(10):
         told = await world.tick(console)
     assert told["stats"]["reports_per_s"] == 0.0
+
+
+async def test_what_is_only_seen_moves_the_map_and_what_is_stored_later_does_not_move_it_back(world: World) -> None:
+    a = await world.seed.vehicle("辽A1")
+    await world.start()
+    console = attached(world.hub)
+    await console.read()
+    second = timedelta(seconds=1)
+    world.bus.publish(PositionsSeen(batch((a, T0 + second, 3.0))))
+    told = await world.tick(console)
+    assert [(row[0], row[6]) for row in told["positions"]] == [(a, 3.0)]
+    assert told["stats"]["reports_per_s"] == 0.0  # it is counted when it is stored
+    world.bus.publish(stored(batch((a, T0, 1.0), (a, T0 + second, 3.0))))
+    told = await world.tick(console)
+    assert told["positions"] == []
+    assert told["stats"]["reports_per_s"] == 0.2
 
 
 async def test_mileage_goes_along(world: World) -> None:
