@@ -63,6 +63,8 @@ _KNOWN: list[tuple[Construct, Strategy]] = [
     (fields.TextByteLength, given.texts(255)),
     (fields.TextWordLength, given.texts(300)),
     (fields.BcdTime, given.times | st.none()),
+    (fields.Tenths8, given.bytes_.map(lambda number: number / 10)),
+    (fields.Tenths32, given.dwords.map(lambda number: number / 10)),
     (fields.Tenths16, given.words.map(lambda number: number / 10)),
 ]
 
@@ -71,3 +73,8 @@ def _bare(layout: Construct) -> Construct:
     while isinstance(layout, Renamed):
         layout = layout.subcon
     return layout
+
+
+def is_text(layout: Construct) -> bool:
+    """Whether this is text to the end of its field."""
+    return _bare(layout) is fields.Text

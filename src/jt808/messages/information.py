@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any, Final
 
-from construct import Byte, Computed, Construct, Int16ub, Rebuild, Struct
+from construct import Byte, Computed, Construct, Int16ub, Rebuild, Struct, ValidationError
 
 from jt808.fields import Label, TextByteLength, TextWordLength, bits, encode_text
 from jt808.header import Edition
 from jt808.layouts import Record, Repeated, end_of
 from jt808.messages.registry import Direction, Message, register
-from jt808.messages.shapes import by_fit, listed_for_action
+from jt808.messages.shapes import by_edition, by_fit, listed_for_action
 
 
 class ListAction(IntEnum):
@@ -133,7 +133,10 @@ class _EventItem(Construct):  # type: ignore[misc]
         return bool(end_of(stream) - begin == context["count"])
 
     def _build(self, obj: Event, stream: Any, context: Any, path: str) -> Any:
-        return (_BARE_EVENT if obj.text is None else _EVENT)._build(obj, stream, context, path)
+        is_bare = all(event.text is None for event in context["events"])
+        if obj.text is None and not (is_bare and context["action"] == ListAction.DELETE_THESE):
+            raise ValidationError(f"event {obj.event_id} has no text", path=path)
+        return (_BARE_EVENT if is_bare else _EVENT)._build(obj, stream, context, path)
 
 
 _EVENT: Final = Record(Event, Struct("event_id" / Byte, "text" / TextByteLength))
@@ -143,7 +146,7 @@ _INFORMATION: Final = Record(InformationItem, Struct("information_type" / Byte, 
 
 
 def _action_layouts(name: str, item: Construct) -> dict[Edition, Struct]:
-    return {edition: Struct("action" / Byte, *listed_for_action(name, item, edition)) for edition in Edition}
+    return by_edition(lambda edition: Struct("action" / Byte, *listed_for_action(name, item, edition)))
 
 
 def _declared_bytes(context: Any) -> int:

@@ -13,7 +13,7 @@ from jt808.header import Edition
 from jt808.layouts import Counted, Record
 from jt808.messages.parameter_table import ParameterType, parameter_type
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
-from jt808.messages.shapes import by_fit, listed, listed_to_the_end
+from jt808.messages.shapes import by_edition, by_fit, listed, listed_to_the_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class ParametersResponse(Message):
 
 
 _PARAMETER: Final = Record(Parameter, Struct("parameter_id" / Int32ub, "raw" / Prefixed(Byte, GreedyBytes)))
-_SETTING: Final = {e: Struct(*listed_to_the_end("parameters", _PARAMETER, e)) for e in Edition}
-_SETTING_COUNTED: Final = {e: Struct(*listed("parameters", _PARAMETER, e)) for e in Edition}
+_SETTING: Final = by_edition(lambda edition: Struct(*listed_to_the_end("parameters", _PARAMETER, edition)))
+_SETTING_COUNTED: Final = by_edition(lambda edition: Struct(*listed("parameters", _PARAMETER, edition)))
 _SERIAL: Final = "answered_serial_no" / Int16ub
-_ANSWER: Final = {e: Struct(_SERIAL, *listed_to_the_end("parameters", _PARAMETER, e)) for e in Edition}
-_ANSWER_COUNTED: Final = {e: Struct(_SERIAL, *listed("parameters", _PARAMETER, e)) for e in Edition}
+_ANSWER: Final = by_edition(lambda edition: Struct(_SERIAL, *listed_to_the_end("parameters", _PARAMETER, edition)))
+_ANSWER_COUNTED: Final = by_edition(lambda edition: Struct(_SERIAL, *listed("parameters", _PARAMETER, edition)))
 
 register(
     0x8103,

@@ -8,11 +8,10 @@ from typing import Annotated, Final
 from construct import Byte, Struct
 
 from jt808.fields import Label, Text, TextByteLength
-from jt808.header import Edition
 from jt808.layouts import Record
 from jt808.messages.information import ListAction
 from jt808.messages.registry import Direction, Message, register
-from jt808.messages.shapes import by_fit, listed_for_action
+from jt808.messages.shapes import by_edition, by_fit, listed_for_action
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class SetPhoneBook(Message):
-    """Set the phone book (设置电话本). ``action`` and ``total`` as in :class:`jt808.SetEvents`; a contact that is
-    modified is known by its name."""
+    """Set the phone book (设置电话本). ``action`` and ``total`` as in :class:`.SetEvents`; a contact that is changed is
+    known by its name."""
 
     action: Annotated[int, Label("设置类型", values=ListAction)]
     contacts: Annotated[tuple[Contact, ...], Label("联系人项")] = ()
@@ -43,9 +42,9 @@ class SetPhoneBook(Message):
 
 
 _CONTACT: Final = Record(Contact, Struct("direction" / Byte, "phone_number" / TextByteLength, "name" / TextByteLength))
-_PHONE_BOOK: Final = {
-    edition: Struct("action" / Byte, *listed_for_action("contacts", _CONTACT, edition)) for edition in Edition
-}
+_PHONE_BOOK: Final = by_edition(
+    lambda edition: Struct("action" / Byte, *listed_for_action("contacts", _CONTACT, edition))
+)
 
 register(
     0x8400,

@@ -49,6 +49,12 @@ def by_fit(layouts: Mapping[Edition, Struct]) -> Callable[[Edition, bytes], Edit
     return choose
 
 
+def by_edition(layout: Callable[[Edition], Struct]) -> dict[Edition, Struct]:
+    """The layouts of a message that 2019 has as 2013 did, and 2011 in its own way."""
+    since_2013 = layout(Edition.V2013)
+    return {Edition.V2011: layout(Edition.V2011), Edition.V2013: since_2013, Edition.V2019: since_2013}
+
+
 class When(Construct):  # type: ignore[misc]
     """A field that is there if the fields before it say so; otherwise it is None, and must be."""
 
@@ -179,6 +185,3 @@ class _Following(Construct):  # type: ignore[misc]
         for entry in obj:
             self.item._build(entry, stream, context, path)
         return obj
-
-
-__all__ = ["Degrees", "When", "by_fit", "fits", "listed", "listed_for_action", "listed_to_the_end", "with_signs"]
