@@ -20,8 +20,8 @@ from construct import (
     GreedyBytes,
     Int16ub,
     Int32ub,
-    Prefixed,
     ValidationError,
+    stream_read,
 )
 
 from jt808.header import Edition
@@ -162,6 +162,27 @@ class _Text(Adapter):  # type: ignore[misc]
             raise ValidationError(str(error), path=path) from error
 
 
+class SizedText(Construct):  # type: ignore[misc]
+    """A length of so many bytes, then that much text. Written out, not put together of construct's parts: lists of
+    texts are what takes longest to read."""
+
+    def __init__(self, length_bytes: int) -> None:
+        super().__init__()
+        self.length_bytes = length_bytes
+
+    def _parse(self, stream: Any, context: Any, path: str) -> str:
+        length = int.from_bytes(stream_read(stream, self.length_bytes, path), "big")
+        return decode_text(stream_read(stream, length, path))
+
+    def _build(self, obj: str, stream: Any, context: Any, path: str) -> Any:
+        try:
+            raw = encode_text(obj)
+            stream.write(len(raw).to_bytes(self.length_bytes, "big") + raw)
+        except (ValueError, OverflowError, AttributeError) as error:
+            raise ValidationError(f"{obj!r}: {error}", path=path) from error
+        return obj
+
+
 class _Padded(_Text):
     """Text in a field of fixed length. 2011 pads with spaces, 2013 with 00 behind, 2019 prints 00 in front while
     units pad behind: both are taken off on both sides; written padded behind with 00."""
@@ -247,10 +268,10 @@ class _Coordinate(Adapter):  # type: ignore[misc]
 Text: Final[Construct] = _Text(GreedyBytes)
 """Text to the end of the body."""
 
-TextByteLength: Final[Construct] = _Text(Prefixed(Byte, GreedyBytes))
+TextByteLength: Final[Construct] = SizedText(1)
 """A length byte, then that much text."""
 
-TextWordLength: Final[Construct] = _Text(Prefixed(Int16ub, GreedyBytes))
+TextWordLength: Final[Construct] = SizedText(2)
 """A length of two bytes, then that much text."""
 
 BcdTime: Final[Construct] = _BcdTime(Bytes(6))

@@ -61,8 +61,6 @@ def records_of(layout: Construct) -> list[Record]:
 
 def _text(layout: Any) -> str:
     inner = layout.subcon
-    if isinstance(inner, Prefixed):
-        return f"{wire_type(inner.lengthfield)} length, STRING"
     return "STRING to the end" if inner is GreedyBytes else f"STRING in {wire_type(inner)}"
 
 
@@ -78,6 +76,7 @@ def _integer(layout: Any) -> str:
 _WORDS: Final[list[tuple[type, Callable[[Any], str]]]] = [
     (FormatField, _integer),
     (fields._Padded, lambda layout: f"STRING[{layout.length}]"),
+    (fields.SizedText, lambda layout: f"{_INTEGERS[layout.length_bytes]} length, STRING"),
     (fields._Text, _text),
     (fields._BcdTime, lambda layout: "BCD[6]"),
     (fields._Tenths, lambda layout: f"{wire_type(layout.subcon)}, × 0.1"),
