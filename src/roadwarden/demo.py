@@ -209,12 +209,12 @@ class Demo:
         return 0
 
     def _stop(self) -> None:
-        """Fleet first, so that its last reports are answered; all of it within ten seconds."""
+        """Fleet, server, superior platform, so that each can say goodbye to the next; all of it within ten seconds."""
         until = time.monotonic() + STOP_S
-        for child in reversed(self._children):
-            child.stop()
-        for child in reversed(self._children):
-            child.end(max(until - time.monotonic(), 0.1))
+        for name in ("fleet", "server", "superior"):
+            for child in self._children:
+                if child.name == name:
+                    child.end(max(until - time.monotonic(), 0.5))
 
 
 def demo(terminals: int, interval_s: float, seed: int) -> int:
