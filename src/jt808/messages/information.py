@@ -122,6 +122,10 @@ class _EventItem(Construct):  # type: ignore[misc]
     """An event. When some are deleted, "they carry no content" can mean a length of 0 or no length: where only as many
     bytes are left as there are events, these are the ids."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = _EVENT
+
     def _parse(self, stream: Any, context: Any, path: str) -> Event:
         is_bare = context["action"] == ListAction.DELETE_THESE and self._only_ids(stream, context)
         event: Event = (_BARE_EVENT if is_bare else _EVENT)._parse(stream, context, path)

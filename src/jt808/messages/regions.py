@@ -157,7 +157,7 @@ class DeletePolygons(Message):
 
 
 class _AreaTime(Adapter):  # type: ignore[misc]
-    """BCD[6] <-> :data:`AreaTime`."""
+    """BCD time, or a time of each day where the date is zero. <-> :data:`AreaTime`"""
 
     def _decode(self, obj: bytes, context: Any, path: str) -> AreaTime:
         if found := decode_bcd_time(obj):

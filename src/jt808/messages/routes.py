@@ -115,7 +115,7 @@ class AreasResponse(Message):
 
 
 class _PointDegrees(Construct):  # type: ignore[misc]
-    """A coordinate of a point, whose hemisphere is in the attributes ``ahead`` bytes behind it."""
+    """DWORD, × 10⁻⁶, the sign in the attributes. Those stand ``ahead`` bytes behind it."""
 
     def __init__(self, negative_bit: int, ahead: int) -> None:
         super().__init__()
@@ -180,7 +180,12 @@ _BARE: Final = {AreaKind.CIRCLE: circle(Edition.V2019), AreaKind.RECTANGLE: rect
 
 
 class _AreaData(Construct):  # type: ignore[misc]
-    """As many data as ``count`` says: whole messages, or bare areas where only they end with the body."""
+    """As many as the count says: whole messages that set them, or bare areas where only they end with the body."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layouts = {("whole", kind): form for kind, form in _MESSAGES.items()}
+        self.layouts |= {("bare", kind): form for kind, form in _BARE.items()}
 
     def _parse(self, stream: Any, context: Any, path: str) -> tuple[AreaData, ...]:
         kind = context["kind"]

@@ -75,7 +75,7 @@ class When(Construct):  # type: ignore[misc]
 
 
 class Degrees(Construct):  # type: ignore[misc]
-    """DWORD of absolute 10^-6 degrees <-> signed degrees; ``flags`` finds the word whose ``negative_bit`` is the sign.
+    """DWORD, × 10⁻⁶, the sign in the attributes. ``flags`` finds these; ``negative_bit`` of them is the sign.
 
     When writing, a sign that this bit does not have is an error: an area lies in one hemisphere.
     """
@@ -149,7 +149,7 @@ def _action_total(context: Any, name: str, count: str) -> int | None:
 
 
 class _ActionCount(Construct):  # type: ignore[misc]
-    """A count that is left out, None, when all is to be deleted."""
+    """BYTE, left out to delete all. Then it is None."""
 
     def __init__(self, name: str, *, is_total: bool = False) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class _ActionCount(Construct):  # type: ignore[misc]
 
 
 class _Following(Construct):  # type: ignore[misc]
-    """As many items as the ``count`` before them says; none when that is None."""
+    """As many as the count says. None when that is left out."""
 
     def __init__(self, item: Construct) -> None:
         super().__init__()
