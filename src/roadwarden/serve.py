@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from roadwarden.ports import free_port
 from roadwarden.postgres import PostgresKeeper
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
 from roadwarden.settings import Settings
@@ -66,6 +67,9 @@ class Supervisor:
         self._stopping = threading.Event()
         self._announced = False
         self._environment = {"ROADWARDEN_DATA_DIR": str(settings.data_dir)}
+        for name in ("jt808", "http", "jt809"):
+            if getattr(settings, f"{name}_port") == 0:
+                self._environment[f"ROADWARDEN_{name.upper()}_PORT"] = str(free_port(settings.bind))
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; the exit code."""
@@ -127,7 +131,7 @@ class Supervisor:
             role.failure = str(message["failure"])
         if "ready" in message:
             role.ready = message["ready"]
-            for name, address in role.ready.items():  # a port that was chosen (setting 0) is kept
+            for name, address in role.ready.items():  # kept, also when the kernel chose it
                 self._environment[f"ROADWARDEN_{name.upper()}_PORT"] = address.rsplit(":", 1)[1]
             self._announce()
 
