@@ -1,7 +1,7 @@
 """Many location reports at once, as columns: the fast reading of :data:`jt808.messages.location.REPORT_LAYOUT`.
 
-A property test holds the two equal on the shared vectors and on random bodies. Measured on groups of 1000 bodies with
-six items (2 shared cores): 1.6 µs a body, a third of it the hash; the declarative reading takes 26 µs.
+A property test holds the two equal on the shared vectors and on random bodies. ``bench/jt808.py`` measures both, and a
+reading by struct and loop: on groups of 1000 bodies with six items this one takes 0.9 µs a body, half of it the hash.
 """
 
 from __future__ import annotations
@@ -97,11 +97,12 @@ _FEW_ROWS: Final = 12
 
 
 def decode_locations(
-    buffer: bytes | memoryview, offsets: NDArray[np.int64], lengths: NDArray[np.int64]
+    buffer: bytes | memoryview, offsets: NDArray[np.int64], lengths: NDArray[np.int64], *, with_hash: bool = True
 ) -> LocationColumns:
     """Read N bodies of 0x0200.
 
     Args:    buffer: the bytes that hold the bodies; offsets, lengths: where each is in it. They may overlap.
+             with_hash: False leaves ``fix_hash`` 0, for who does not store the reports; it is half of the time.
     Raises:  UsageError: a body lies outside the buffer. What is wrong within a body is in ``errors``.
     """
     ends = offsets + lengths
@@ -109,7 +110,7 @@ def decode_locations(
         raise UsageError("a body lies outside the buffer")
     columns = _basic(buffer, offsets, lengths)
     _Items(buffer, columns).walk(offsets + BASIC_BYTES, ends)
-    columns.fix_hash = _hashes(buffer, offsets, ends)
+    columns.fix_hash = _hashes(buffer, offsets, ends) if with_hash else np.zeros(len(offsets), np.int64)
     return columns
 
 

@@ -150,6 +150,14 @@ def test_a_repeated_item_is_kept() -> None:
     assert found.other_items == [bytes.fromhex("300120" + "e10101" + "3001")]
 
 
+def test_the_hash_can_be_left_out() -> None:
+    buffer, offsets, lengths = placed(location_bodies())
+    found = decode_locations(buffer, offsets, lengths, with_hash=False)
+    assert found.fix_hash.tolist() == [0] * len(offsets)
+    found.fix_hash = decode_locations(buffer, offsets, lengths).fix_hash
+    check(location_bodies(), found)
+
+
 @pytest.mark.parametrize(("offset", "length"), [(-1, 5), (0, 29), (28, 1), (3, -1)])
 def test_bodies_outside_the_buffer_are_the_callers_fault(offset: int, length: int) -> None:
     with pytest.raises(UsageError):
