@@ -47,7 +47,7 @@ class CopyFloor:
     cpu_us_per_row: float  # of the database; 0 when it runs elsewhere
 
 
-def _generate(host: str, port: int, options: argparse.Namespace, path: Path | None) -> generator.Result:
+def generate(host: str, port: int, options: argparse.Namespace, path: Path | None) -> generator.Result:
     """The generator in a process of its own."""
     command = [sys.executable, "-m", "bench.generator", "--host", host, "--port", str(port)]
     command += ["--links", str(options.links), "--seconds", str(options.seconds), "--window", str(options.window)]
@@ -66,7 +66,7 @@ def echo_floor(options: argparse.Namespace) -> tuple[generator.Result, float]:
         try:
             port = int(process.stdout.readline().split()[1])
             before = processes.own_cpu_s(process.pid)
-            result = _generate("127.0.0.1", port, options, None)
+            result = generate("127.0.0.1", port, options, None)
             cpu = processes.own_cpu_s(process.pid) - before
         finally:
             process.terminate()
@@ -87,7 +87,7 @@ def end_to_end(
     running: server.Server, connection: psycopg.Connection, options: argparse.Namespace, path: Path
 ) -> EndToEnd:
     before = _cpu(running, connection)
-    load = _generate(running.host, running.jt808_port, options, path)
+    load = generate(running.host, running.jt808_port, options, path)
     stored = _wait_stored(connection, load)
     took = time.time() - load.began_at
     after = _cpu(running, connection)

@@ -16,6 +16,7 @@ class Process:
     parent: int
     command: str
     cpu_s: float  # its own
+    kernel_s: float  # the part of it spent in the kernel
     reaped_s: float  # of children that ended
 
 
@@ -28,7 +29,7 @@ def read(pid: int) -> Process | None:
         return None
     fields = stat[stat.rindex(")") + 2 :].split()
     user, system, child_user, child_system = (int(field) * _TICK_S for field in fields[11:15])
-    return Process(pid, int(fields[1]), command, user + system, child_user + child_system)
+    return Process(pid, int(fields[1]), command, user + system, system, child_user + child_system)
 
 
 def tree(root: int) -> list[Process]:
@@ -52,3 +53,23 @@ def own_cpu_s(pid: int) -> float:
     """CPU seconds of this one process, 0 when it has ended."""
     process = read(pid)
     return process.cpu_s if process else 0.0
+
+
+def kernel_cpu_s(pid: int) -> float:
+    """The part of `own_cpu_s` that was spent in the kernel."""
+    process = read(pid)
+    return process.kernel_s if process else 0.0
+
+
+def private_bytes(pid: int) -> int:
+    """Memory that only this process has. Raises: OSError: there is no such process, or it is another user's."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Private_"))
+
+
+def socket_bytes() -> int:
+    """What the kernel holds for all TCP sockets of this machine, buffers included."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

@@ -28,8 +28,9 @@ from ingest.identity_sync import IdentitySync
 from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
 from ingest.journal.facts import GatewayStarted, encode_fact
 from ingest.links import Address, TcpLink, TerminalLink, TlsLink, UdpEndpoint, peer_text
-from ingest.listening import bind_both, bind_tcp, raise_file_limit, tls_context
+from ingest.listening import Acceptor, bind_both, bind_tcp, raise_file_limit, tls_context
 from ingest.login import LoginDesk
+from ingest.memory import give_back_for_ever, settle
 from ingest.proxying import ProxyPreface
 from ingest.sessions import Sessions
 from jt808.connection import ConnectionLimits
@@ -55,7 +56,6 @@ __all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 4096
 SHUTDOWN_FLUSH_S: Final = 2.0
 NO_PHONE: Final = bytes(10)
 
@@ -88,6 +88,7 @@ class GatewayConfig:
     write_max_bytes: int = 48 * 1024  # ... and closed above this,
     write_stall_s: float = 30.0  # ... or after this time
     max_displacements_per_minute: int = 6  # more: two units with one identity
+    give_memory_back_s: float = 60.0  # freed memory goes back to the system this often
     tls_port: int | None = None  # None: no TLS listener; 0: choose
     tls_certificate: Path | None = None
     tls_key: Path | None = None  # None: it stands in the certificate's file
@@ -147,8 +148,8 @@ class Gateway:
                 "stats": self._stats,
             },
         )
-        self._sync: asyncio.Task[None] | None = None
-        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._acceptors: list[Acceptor] = []
         self._udp: UdpEndpoint | None = None
 
     # ---- begin and end
@@ -172,22 +173,22 @@ class Gateway:
         await self._control.open()
         if self.config.database_url is not None:
             sync = IdentitySync(self.config.database_url, self._identities)
-            self._sync = asyncio.create_task(sync.run(), name="identity sync")
+            self._tasks.append(asyncio.create_task(sync.run(), name="identity sync"))
+        self._tasks.append(
+            asyncio.create_task(give_back_for_ever(self.config.give_memory_back_s), name="give memory back")
+        )
         return await self._listen(context)
 
     async def _listen(self, context: ssl.SSLContext | None) -> str:
         config = self.config
         link_class = ProxyPreface if config.proxies else TcpLink
         tcp, udp = bind_both(config.bind, config.port)
-        self._servers.append(await self.loop.create_server(lambda: link_class(self), sock=tcp, backlog=BACKLOG))
+        self._acceptors.append(Acceptor(tcp, lambda: link_class(self), self.counters))
         _, self._udp = await self.loop.create_datagram_endpoint(lambda: UdpEndpoint(self), sock=udp)
         if config.tls_port is not None and context is not None:
             tls = bind_tcp(config.bind, config.tls_port)
-            handshake_s = config.unauthenticated_s
-            self._servers.append(
-                await self.loop.create_server(
-                    lambda: TlsLink(self), sock=tls, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=handshake_s
-                )
+            self._acceptors.append(
+                Acceptor(tls, lambda: TlsLink(self), self.counters, tls=context, handshake_s=config.unauthenticated_s)
             )
             self.tls_address = peer_text(tls.getsockname())
             log.info("terminals with TLS: %s", self.tls_address)
@@ -205,8 +206,8 @@ class Gateway:
         if self._is_closed:
             return
         self._is_closed = True
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         if self._udp is not None:
             self._udp.is_closing = True
         for link in self._links:
@@ -214,9 +215,9 @@ class Gateway:
         await self._flush()
         for one in [*self._links, *(self._udp.links() if self._udp else ())]:
             one.end("gateway_stopped")
-        if self._sync is not None:
-            self._sync.cancel()
-            await asyncio.gather(self._sync, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._flush()
         await self._journal.close()
         await self._identities.close()
@@ -469,6 +470,7 @@ async def run_gateway(
     gateway = Gateway(config)
     try:
         address = await gateway.start()
+        settle()
         if on_ready is not None:
             on_ready(address)
         await stop.wait()

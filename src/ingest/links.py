@@ -9,7 +9,6 @@ import asyncio
 import errno
 import logging
 import time
-from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from jt808.connection import TerminalConnection
@@ -171,15 +170,10 @@ class TerminalLink:
         """Stop or go on reading, because the journal cannot keep up."""
 
 
-class Pause(IntFlag):
-    """Why a link is not read from."""
-
-    PRESSED = 1  # the journal cannot keep up
-    CHOKED = 2  # the terminal does not read its answers
-    THROTTLED = 4  # it sends more than its allowance
-
-
-NO_PAUSE: Final = Pause(0)
+# Why a link is not read from, as bits. Plain numbers: an enum's are 0.3 µs slower to look at, for every answer.
+PRESSED: Final = 1  # the journal cannot keep up
+CHOKED: Final = 2  # the terminal does not read its answers
+THROTTLED: Final = 4  # it sends more than its allowance
 
 
 class TcpLink(TerminalLink, asyncio.Protocol):
@@ -193,7 +187,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         self.gateway = gateway
         self.address = address
         self._transport: asyncio.Transport | None = None
-        self._pauses = NO_PAUSE
+        self._pauses = 0
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -205,7 +199,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self.gateway.deadlines.set(self, None)
             self._transport.abort()
         elif self.gateway.is_pressed:
-            self._pause(Pause.PRESSED)
+            self._pause(PRESSED)
 
     def data_received(self, data: bytes) -> None:
         gateway = self.gateway
@@ -222,41 +216,41 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if self._pauses and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
             self._choked_to_death()
 
-    def _pause(self, why: Pause) -> None:
+    def _pause(self, why: int) -> None:
         if self._transport is not None and not self.is_ended:
             if not self._pauses:
                 self._transport.pause_reading()
             self._pauses |= why
 
-    def _resume(self, why: Pause) -> None:
+    def _resume(self, why: int) -> None:
         was, self._pauses = self._pauses, self._pauses & ~why
         if was and not self._pauses and self._transport is not None and not self.is_ended:
             self._transport.resume_reading()
 
     def press(self, paused: bool) -> None:
         if paused:
-            self._pause(Pause.PRESSED)
+            self._pause(PRESSED)
         else:
-            self._resume(Pause.PRESSED)
+            self._resume(PRESSED)
 
     def _throttle(self, wait_s: float) -> None:
         self.gateway.counters["links_throttled"] += 1
-        self._pause(Pause.THROTTLED)
-        self.gateway.loop.call_later(wait_s, self._resume, Pause.THROTTLED)
+        self._pause(THROTTLED)
+        self.gateway.loop.call_later(wait_s, self._resume, THROTTLED)
 
     def pause_writing(self) -> None:
         """The peer does not read: then we do not read either, and not for ever."""
         if self._transport is None or self.is_ended:
             return
         self.gateway.counters["links_choked"] += 1
-        self._pause(Pause.CHOKED)
+        self._pause(CHOKED)
         self._stall = self.gateway.loop.call_later(self.gateway.config.write_stall_s, self._choked_to_death)
 
     def resume_writing(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
-        self._resume(Pause.CHOKED)
+        self._resume(CHOKED)
 
     def _choked_to_death(self) -> None:
         if self._transport is not None and not self.is_ended:

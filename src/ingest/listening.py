@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import resource
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from ingest.counters import Counters
 
 UDP_BUFFER_BYTES: Final = 4 << 20
 
@@ -32,6 +37,79 @@ LINK_OPTIONS: Final = (
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
 )
 """Set on the listening socket: Linux lets every accepted one inherit them, so a link costs no call for it."""
+
+
+BACKLOG: Final = 4096
+ACCEPTED_AT_ONCE: Final = 32
+NO_FILES_PAUSE_S: Final = 1.0
+
+
+class Acceptor:
+    """Takes new connections a few in each turn of the loop.
+
+    The loop's own server takes all there are: when ten thousand terminals come back at once, those that are there wait
+    seconds for their answers. A short backlog helps them but has the newcomers wait for TCP to try again, up to a
+    minute.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        counters: Counters,
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_s: float | None = None,
+    ) -> None:
+        """Args:  listener: bound and non-blocking; it is closed here. handshake_s: for TLS."""
+        self._listener = listener
+        self._make = make
+        self._counters = counters
+        self._tls = tls
+        self._handshake_s = handshake_s if tls is not None else None
+        self._begun: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        listener.listen(BACKLOG)
+        self._resume()
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                connection, _ = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no more files, or no memory: the others wait in the backlog
+                self._counters.count("accept_errors", errno.errorcode.get(error.errno or 0, "other"))
+                self._loop.remove_reader(self._listener)
+                self._pause = self._loop.call_later(NO_FILES_PAUSE_S, self._resume)
+                return
+            connection.setblocking(False)
+            task = self._loop.create_task(self._begin(connection))
+            self._begun.add(task)
+            task.add_done_callback(self._begun.discard)
+
+    async def _begin(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_s
+            )
+        except OSError:  # gone already, or no TLS: SSLError is one of them
+            self._counters["links_stillborn"] += 1
+            connection.close()
+
+    def close(self) -> None:
+        """Take no more; what is in its handshake is given up."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for task in self._begun:
+            task.cancel()
 
 
 def raise_file_limit() -> None:

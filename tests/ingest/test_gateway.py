@@ -498,8 +498,9 @@ async def test_control(site: Site) -> None:
         assert sent == {"state": "sent", "serial_no": serial_no, "edition": "2019"}
         header, body = await terminal.receive()
         assert (header.message_id, header.serial_no, body) == (0x8300, serial_no, b"\x01\x01")
-    refused = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
-    assert refused["state"] == "refused"
+    sent = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
+    assert sent["state"] == "sent"
+    assert [(await terminal.receive())[0].package_no for _ in range(2)] == [1, 2]
     assert await client.request("edition", phone=PHONE) == {"edition": "2019"}
     assert await client.request("sessions") == {"phones": [PHONE]}
     stats = await client.stats()

@@ -1,0 +1,68 @@
+"""Taking connections: a few at a time, and on when there were no files."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import Any
+
+import pytest
+
+from ingest import listening
+from ingest.counters import Counters
+from ingest.listening import ACCEPTED_AT_ONCE, Acceptor, bind_tcp
+from tests.ingest.waiting import until
+
+
+class Greeter(asyncio.Protocol):
+    def connection_made(self, transport: Any) -> None:
+        transport.write(b"hello")
+        transport.close()
+
+
+class Listener(socket.socket):
+    """Counts, and has no files left for the first."""
+
+    accepted = 0
+    fails = 0
+
+    def accept(self) -> Any:
+        if self.fails:
+            self.fails -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        got = super().accept()
+        self.accepted += 1
+        return got
+
+
+def listener() -> Listener:
+    plain = bind_tcp("127.0.0.1", 0)
+    return Listener(fileno=plain.detach())
+
+
+async def test_all_are_taken_but_few_at_once() -> None:
+    sock = listener()
+    acceptor = Acceptor(sock, Greeter, Counters())
+    clients = [socket.create_connection(sock.getsockname()) for _ in range(ACCEPTED_AT_ONCE + 5)]
+    acceptor._accept()
+    assert sock.accepted == ACCEPTED_AT_ONCE
+    await until(lambda: sock.accepted == len(clients))
+    await until(lambda: not acceptor._begun)
+    for client in clients:
+        assert client.recv(10) == b"hello"
+        client.close()
+    acceptor.close()
+
+
+async def test_when_there_are_no_files_it_waits_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "NO_FILES_PAUSE_S", 0.05)
+    sock, counters = listener(), Counters()
+    sock.fails = 2
+    acceptor = Acceptor(sock, Greeter, counters)
+    with socket.create_connection(sock.getsockname()) as client:
+        await until(lambda: sock.accepted == 1)
+        await until(lambda: not acceptor._begun)
+        assert client.recv(10) == b"hello"
+    assert counters["accept_errors{reason=EMFILE}"] == 2
+    acceptor.close()
