@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Annotated, Final, Self
@@ -31,7 +31,7 @@ class ControlForm(StrEnum):
 
     ``TEXT``: the order of its table 18, a place for each parameter the command has, numbers as decimal text.
     ``BINARY``: the order of its table 19, thirteen places for both commands, numbers as BYTE or WORD. A number can hold
-    a byte that is a semicolon: its place is known by its size.
+    a byte that is a semicolon; it is told from the end of a place by what fits the thirteen, as far as that goes.
     """
 
     TEXT = "text"
@@ -104,21 +104,36 @@ class TerminalControl(Message):
                 raise UsageError(f"{name} is no number: {raw!r}")
         return found
 
-    def _places(self, order: tuple[str, ...], form: ControlForm) -> Iterator[bytes]:
-        at, end = 0, len(self.parameters)
-        for name in order:
-            size = _NUMBERS.get(name, 0) if form == ControlForm.BINARY else 0
-            if size and self.parameters[at + size : at + size + 1] in (b"", b";") and at + size <= end:
-                stop = at + size
-            else:
-                stop = self.parameters.find(b";", at)
-                stop = end if stop < 0 else stop
-                if size and stop > at:
-                    raise UsageError(f"{name} has {stop - at} bytes instead of {size}")
-            yield self.parameters[at:stop]
-            at = stop + 1
-        if at <= end and end:
-            raise UsageError(f"{end - at} bytes more than command {self.command} has")
+    def _places(self, order: tuple[str, ...], form: ControlForm) -> list[bytes]:
+        """The bytes of each place. A binary number may look like empty places: what fills all places rules."""
+        raw = self.parameters
+        if not raw:
+            return []
+        sizes = [_NUMBERS.get(name, 0) if form == ControlForm.BINARY else 0 for name in order]
+        found = _split(raw, 0, sizes, to_the_last=True) or _split(raw, 0, sizes, to_the_last=False)
+        if found is None:
+            raise UsageError(f"{raw!r} is not the {form} form of command {self.command}")
+        return found
+
+
+def _split(raw: bytes, at: int, sizes: list[int], *, to_the_last: bool) -> list[bytes] | None:
+    """Cut at semicolons: one place for each size, or up to so many; 0 is a text, other sizes are numbers or empty.
+
+    None when there is no such way; empty comes before a number.
+    """
+    if not sizes:
+        return None
+    semicolon = raw.find(b";", at)
+    stop = len(raw) if semicolon < 0 else semicolon
+    for end in [stop] if not sizes[0] else [at, at + sizes[0]]:
+        if end > len(raw) or raw[end : end + 1] not in (b"", b";"):
+            continue
+        if end == len(raw) or (len(sizes) == 1 and end + 1 == len(raw)):  # some end the last place too
+            if len(sizes) == 1 or not to_the_last:
+                return [raw[at:end]]
+        elif (rest := _split(raw, end + 1, sizes[1:], to_the_last=to_the_last)) is not None:
+            return [raw[at:end], *rest]
+    return None
 
 
 def _order(command: int, form: ControlForm) -> tuple[str, ...]:

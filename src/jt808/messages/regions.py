@@ -172,11 +172,13 @@ class _AreaTime(Adapter):  # type: ignore[misc]
     def _encode(self, obj: AreaTime, context: Any, path: str) -> bytes:
         if isinstance(obj, bytes):
             return obj
+        if not isinstance(obj, datetime | time):
+            raise ValidationError(f"{obj!r} is no time", path=path)
         if isinstance(obj, time):
             return bytes(3) + bytes.fromhex(f"{obj:%H%M%S}")
         try:
             return encode_bcd_time(obj)
-        except (AttributeError, ValueError) as error:
+        except ValueError as error:
             raise ValidationError(str(error), path=path) from error
 
 
