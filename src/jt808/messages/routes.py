@@ -10,7 +10,7 @@ from construct import Byte, Computed, Construct, ConstructError, Int16ub, Int32u
 
 from jt808.fields import Label, TextWordLength, bits
 from jt808.header import Edition
-from jt808.layouts import Counted, Record, read_values
+from jt808.layouts import Counted, Record, end_of, read_values
 from jt808.messages.regions import (
     AREA_ATTRIBUTES,
     CIRCLES,
@@ -179,6 +179,10 @@ _MESSAGES: Final = {
 _BARE: Final = {AreaKind.CIRCLE: circle(Edition.V2019), AreaKind.RECTANGLE: rectangle(Edition.V2019)}
 
 
+_LEAST_BYTES: Final = 2
+"""Of a datum: the action and the count of a message without areas."""
+
+
 class _AreaData(Construct):  # type: ignore[misc]
     """As many as the count says: whole messages that set them, or bare areas where only they end with the body."""
 
@@ -191,9 +195,13 @@ class _AreaData(Construct):  # type: ignore[misc]
         kind = context["kind"]
         if kind not in _MESSAGES:
             raise ValidationError(f"there is no kind {kind}", path=path)
+        if context["count"] * _LEAST_BYTES > end_of(stream) - stream.tell():
+            raise ValidationError(f"{context['count']} data are more than there can be", path=path)
         item = _MESSAGES[kind]
-        if kind in _BARE and not self._ends(item, stream, context) and self._ends(_BARE[kind], stream, context):
+        if kind in _BARE and not self._ends(item, stream, context):
             item = _BARE[kind]
+            if not self._ends(item, stream, context):
+                raise ValidationError("neither messages nor bare areas end where the body does", path=path)
         return tuple(item._parse(stream, context, path) for _ in range(context["count"]))
 
     @staticmethod
