@@ -16,7 +16,7 @@ import pytest
 from jt808 import BodyError, body_edition, decode_body, encode_body
 from jt808.messages import message_type
 from tests.jt808 import names_media, names_terminal
-from tests.jt808.vectors import FOLDER, Vector, disagreements, flat, generic, handmade, vectors
+from tests.jt808.vectors import FOLDER, Vector, assembled, disagreements, flat, generic, handmade, vectors
 
 NAMES = names_media.NAMES | names_terminal.NAMES
 
@@ -101,3 +101,7 @@ def test_made_by_hand_are_sorted() -> None:
     rows = [(vector.message_id, vector.edition, vector.body) for vector in handmade()]
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     assert len(set(rows)) == len(rows)
+
+
+def test_packages_of_the_sources_come_together() -> None:
+    assert [(vector.message_id, len(vector.body)) for vector in assembled()] == [(0x0104, 1046)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jt808 import Deframer, Edition, Header, parse_header
+from jt808.subpackage import Assembled, Reassembler
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 
@@ -101,8 +102,28 @@ def vectors() -> list[Vector]:
         basis = {"decode asserts": "assert"}.get(row["expected_basis"], row["expected_basis"])
         edition = Edition(row["version"])
         found.append(Vector(int(row["message_id"], 16), edition, body, row["expected"], basis, row["source"]))
+    found += assembled()
     found += handmade()
     return sorted(found, key=lambda vector: (vector.message_id, vector.edition, vector.body))
+
+
+@cache
+def assembled() -> list[Vector]:
+    """Messages all of whose packages are among the frames, put together."""
+    reassembler = Reassembler(max_sets=100)
+    found = []
+    for row in frames():
+        if not row["valid"] or not row["header"]["fragmented"]:
+            continue
+        header, body = opened(row)
+        got = reassembler.add(header, body, 0.0)
+        if isinstance(got, Assembled):
+            found.append(
+                Vector(
+                    header.message_id, header.edition, got.body, row["expected"], row["expected_basis"], row["source"]
+                )
+            )
+    return found
 
 
 @cache
