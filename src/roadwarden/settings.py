@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     jt808_tls_key: Path | None = Field(None, description="its private key, PEM; absent: in the certificate's file")
     jt808_proxies: str = Field(
         "",
-        description="balancers, addresses or networks with commas between, whose connections to the 808 port begin with "
-        "a PROXY protocol header (version 1 or 2) that names the terminal's own address",
+        description="balancers, addresses or networks with commas between, whose connections to the 808 port begin "
+        "with a PROXY protocol header (version 1 or 2) that names the terminal's own address",
     )
     jt808_idle_s: float = Field(
         900.0, ge=10, le=86400, description="a terminal that sends no whole message for so long is disconnected"

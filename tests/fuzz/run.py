@@ -1,7 +1,8 @@
 """Coverage-guided fuzzing: ``python tests/fuzz/run.py --seconds 600``; each target gets its share of the time.
 
-Needs atheris (``pip install --group fuzz``, pip 25.1 or newer). An input that breaks something is written to --artifacts, its traceback
-shown, and the exit code is 1. --keep puts what reached new code into tests/fuzz/corpus, made as small as it can be.
+Needs atheris (``pip install --group fuzz``, pip 25.1 or newer). An input that breaks something is written to
+--artifacts, its traceback shown, and the exit code is 1. --keep puts what reached new code into tests/fuzz/corpus,
+made as small as it can be.
 """
 
 from __future__ import annotations
