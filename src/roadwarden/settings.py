@@ -54,10 +54,10 @@ class Settings(BaseSettings):
         900.0, ge=10, le=86400, description="a terminal that sends no whole message for so long is disconnected"
     )
     jt808_messages_per_s: float = Field(
-        50.0,
+        500.0,
         ge=0,
         le=100_000,
-        description="a terminal that sends more, after a burst of 200, is read more slowly; 0: never",
+        description="a terminal that sends more, after a burst of 2000, is read more slowly; 0: never",
     )
     jt808_connections_per_address: int = Field(
         20_000, ge=1, description="more connections from one address are refused; loopback: no limit"
