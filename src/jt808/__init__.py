@@ -13,6 +13,7 @@ Sans-I/O: bytes in, values out; no clock, no socket, no task. An example, platfo
         answer = jt808.PlatformGeneralResponse(header.serial_no, header.message_id, jt808.Result.OK)
         send(jt808.build_frame(0x8001, header.phone, 0, jt808.encode_body(answer, header.edition), header.edition))
 
+Every other message is in :mod:`jt808.messages`; docs/protocol lists them with their fields.
 Many location reports at once go through :mod:`jt808.columns` (numpy); :mod:`jt808.explain` shows a frame to people.
 """
 
@@ -44,6 +45,7 @@ from jt808.messages import (
     encode_body,
     message_id_of,
 )
+from jt808.outgoing import build_frames, split_body
 
 __all__ = [
     "AdditionalItem",
@@ -78,6 +80,7 @@ __all__ = [
     "UsageError",
     "body_edition",
     "build_frame",
+    "build_frames",
     "build_header",
     "checksum",
     "decode_body",
@@ -87,5 +90,6 @@ __all__ = [
     "message_id_of",
     "parse_header",
     "phone10",
+    "split_body",
     "unescape",
 ]

@@ -26,8 +26,11 @@ from construct import (
 
 from jt808.header import Edition
 
-CHINA_TIME: Final = timezone(timedelta(hours=8), "GMT+8")
+_GMT8: Final = timedelta(hours=8)
+CHINA_TIME: Final = timezone(_GMT8, "GMT+8")
 """The clock of the wire: every time field is GMT+8."""
+
+_FROM_BCD: Final = [high * 10 + low if high < 10 and low < 10 else 255 for high in range(16) for low in range(16)]
 
 NOT_A_CHARACTER: Final = "\ufffd"
 """Stands in decoded text where the wire had bytes that are no GBK, or a 00 in the middle."""
@@ -109,15 +112,13 @@ _labels: Final[dict[type, dict[str, Label]]] = {}
 def decode_bcd_time(raw: bytes) -> datetime | None:
     """BCD[6] YYMMDDhhmmss in GMT+8 -> aware UTC; None when the six bytes are no time (terminals without a fix send
     zeros). The years are 2000 to 2099."""
-    digits = raw.hex()
-    if len(digits) != 12 or not digits.isdecimal():
-        return None
-    year, month, day, hour, minute, second = (int(digits[i : i + 2]) for i in range(0, 12, 2))
     try:
-        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=CHINA_TIME)
+        year, month, day, hour, minute, second = [_FROM_BCD[byte] for byte in raw]
+        if year > 99:
+            return None
+        return datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC) - _GMT8
     except ValueError:
         return None
-    return local.astimezone(UTC)
 
 
 def encode_bcd_time(time: datetime | None) -> bytes:
@@ -135,7 +136,8 @@ def encode_bcd_time(time: datetime | None) -> bytes:
         raise ValueError(f"{time} is out of range") from error
     if not 2000 <= local.year <= 2099:
         raise ValueError(f"{time} is not within the years 2000 to 2099")
-    return bytes.fromhex(local.strftime("%y%m%d%H%M%S"))
+    parts = (local.year - 2000, local.month, local.day, local.hour, local.minute, local.second)
+    return bytes([part // 10 << 4 | part % 10 for part in parts])
 
 
 def decode_text(raw: bytes) -> str:
