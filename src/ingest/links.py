@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSING_S: Final = 5.0  # for the last answers to leave a link that is being closed
+SLICE_BYTES: Final = 4096  # taken of a link in one turn of the loop
 THROTTLED_MAX_S: Final = 30.0  # without reading; a heartbeat may wait behind it
 UNLIMITED: Final = 1 << 62
 EDITION_CODES: Final = {"2011": 11, "2013": 13, "2019": 19}
@@ -174,12 +175,13 @@ class TerminalLink:
 PRESSED: Final = 1  # the journal cannot keep up
 CHOKED: Final = 2  # the terminal does not read its answers
 THROTTLED: Final = 4  # it sends more than its allowance
+UNREAD: Final = 8  # what was read last is not taken in yet
 
 
 class TcpLink(TerminalLink, asyncio.Protocol):
     """A TCP connection."""
 
-    __slots__ = ("_pauses", "_stall", "_transport")
+    __slots__ = ("_pauses", "_stall", "_transport", "_unread")
     transport_name = "tcp"
 
     def __init__(self, gateway: Gateway, address: Address | None = None) -> None:
@@ -188,6 +190,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         self.address = address
         self._transport: asyncio.Transport | None = None
         self._pauses = 0
+        self._unread = b""
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -204,8 +207,24 @@ class TcpLink(TerminalLink, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         gateway = self.gateway
         gateway.counters["bytes_received"] += len(data)
-        if not self.is_ended:
+        if len(data) > SLICE_BYTES:
+            self._unread = data
+            self._pause(UNREAD)
+            self._next_slice()
+        elif not self.is_ended:
             self.received(self.connection.receive_data(data, gateway.loop.time()))
+
+    def _next_slice(self) -> None:
+        """Of a large read take a part in each turn, and none while something else says wait: 64 KiB of heartbeats are
+        4,000 answers, and the other links wait for them."""
+        if self.is_ended or self._pauses != UNREAD:
+            return
+        data, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
+        self.received(self.connection.receive_data(data, self.gateway.loop.time()))
+        if self._unread:
+            self.gateway.loop.call_soon(self._next_slice)
+        else:
+            self._resume(UNREAD)
 
     def flush(self) -> None:
         data = self.connection.data_to_send()
@@ -213,7 +232,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if not data or transport is None:
             return
         transport.write(data)
-        if self._pauses and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
+        if self._pauses & CHOKED and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
             self._choked_to_death()
 
     def _pause(self, why: int) -> None:
@@ -224,8 +243,12 @@ class TcpLink(TerminalLink, asyncio.Protocol):
 
     def _resume(self, why: int) -> None:
         was, self._pauses = self._pauses, self._pauses & ~why
-        if was and not self._pauses and self._transport is not None and not self.is_ended:
+        if self._transport is None or self.is_ended or was == self._pauses:
+            return
+        if not self._pauses:
             self._transport.resume_reading()
+        elif self._pauses == UNREAD:
+            self.gateway.loop.call_soon(self._next_slice)
 
     def press(self, paused: bool) -> None:
         if paused:

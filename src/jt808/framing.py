@@ -106,6 +106,10 @@ class Deframer:
 
     def feed(self, data: bytes) -> list[bytes | BadFrame]:
         """Take what was received; give what is complete."""
+        if self._in_frame and not self._unfinished and not self._overlong:
+            end = len(data) - 1
+            if end > 0 and data[0] == 0x7E and data.find(b"\x7e", 1) == end:
+                return [self._open(data[1:end])] if end > 1 else []  # the usual read: one whole frame
         pieces = data.split(b"\x7e")
         if self._unfinished:
             pieces[0] = self._unfinished + pieces[0]

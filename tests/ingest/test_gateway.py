@@ -273,7 +273,8 @@ async def test_too_many_links_from_one_address(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_a_terminal_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
-    async with running(tmp_path, write_high_water_bytes=1000, write_max_bytes=4000, write_stall_s=0.2) as site:
+    limits = {"write_high_water_bytes": 1000, "write_max_bytes": 4000, "write_stall_s": 0.2, "messages_per_s": 0.0}
+    async with running(tmp_path, **limits) as site:
         terminal = await site.terminal()
         await terminal.log_in()
         link: Any = site.gateway.sessions.get(PHONE)
@@ -633,6 +634,17 @@ async def test_a_terminal_that_sends_too_much_is_read_more_slowly_and_loses_noth
             assert await other.ask(0x0200, REPORT) == 0  # nobody else waits
         await fast.ask(0x0002)
         assert asyncio.get_running_loop().time() - began >= 0.15  # 33 messages, 10 of them at once
+        assert site.counters["links_throttled"] > 0
+
+
+async def test_a_large_read_is_taken_in_slices_and_all_of_it(tmp_path: Path) -> None:
+    async with running(tmp_path, messages_per_s=10_000.0, burst=100) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        serials = [(terminal.serial_no + number) & 0xFFFF for number in range(2000)]
+        terminal.write(b"".join(terminal.frame(0x0200, REPORT) for _ in serials))
+        assert [(await terminal.general())[0] for _ in serials] == serials
+        assert await terminal.ask(0x0200, REPORT) == 0
         assert site.counters["links_throttled"] > 0
 
 
