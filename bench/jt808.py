@@ -1,7 +1,7 @@
 """What the library takes to read and write a message: ``python -m bench.jt808 [--json FILE]``, a few seconds.
 
-Each number is the best of several rounds, so that a busy machine disturbs little. What is measured and how to read it:
-bench/README.md.
+Each number is the best of many short rounds, so that a busy machine disturbs little. What is measured, and how to read
+it: bench/README.md.
 """
 
 from __future__ import annotations
@@ -65,17 +65,20 @@ MESSAGES: Final[tuple[tuple[str, Message, Edition], ...]] = (
 
 
 def best(work: Callable[[], Any], each: int = 1, seconds: float = 0.15) -> float:
-    """µs of one call (of ``each``-th of it): the best of five rounds of that many seconds in all."""
+    """µs of one call (of ``each``-th of it): the best of many short rounds, some of which are not disturbed."""
     begin = perf_counter()
     work()
-    rounds = max(1, int(seconds / 5 / max(perf_counter() - begin, 1e-7)))
-    times = []
-    for _ in range(5):
+    rounds = max(1, int(0.005 / max(perf_counter() - begin, 1e-7)))
+    shortest = float("inf")
+    end = perf_counter() + seconds
+    while True:
         begin = perf_counter()
         for _ in range(rounds):
             work()
-        times.append(perf_counter() - begin)
-    return min(times) / rounds / each * 1e6
+        now = perf_counter()
+        shortest = min(shortest, now - begin)
+        if now >= end:
+            return shortest / rounds / each * 1e6
 
 
 # ---- the floor: the same reading written by hand, a struct for the basic part and a loop over the items
