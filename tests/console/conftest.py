@@ -46,8 +46,9 @@ class Console:
     client: Client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its module: while it is open, Playwright's own event loop keeps every other loop from running."""
     path = shutil.which("chromium")
     if path is None:
         missing("no chromium here (Debian: apt install chromium fonts-wqy-microhei)")
@@ -57,7 +58,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """The server as `roadwarden serve` runs it, with terminals on the road."""
     if not (ROOT / "src" / "api" / "console" / "index.html").exists():
