@@ -19,9 +19,9 @@ def test_a_chosen_port_is_free_and_no_client_s() -> None:
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_port_that_is_taken_is_not_chosen(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = ports.free_port("127.0.0.1")  # one that no client of another test can be given meanwhile
     with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        taken.bind(("127.0.0.1", port))
         assert not ports.is_free("127.0.0.1", port)
         monkeypatch.setattr(ports.random, "randrange", lambda *_: port)
         assert ports.free_port("127.0.0.1") == 0
