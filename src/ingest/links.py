@@ -207,22 +207,22 @@ class TcpLink(TerminalLink, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         gateway = self.gateway
         gateway.counters["bytes_received"] += len(data)
-        if len(data) > SLICE_BYTES:
+        if len(data) > SLICE_BYTES or not self.phone:
             self._unread = data
             self._pause(UNREAD)
-            self._next_slice()
+            gateway.when_there_is_time(self._next_slice)
         elif not self.is_ended:
             self.received(self.connection.receive_data(data, gateway.loop.time()))
 
     def _next_slice(self) -> None:
-        """Of a large read take a part in each turn, and none while something else says wait: 64 KiB of heartbeats are
-        4,000 answers, and the other links wait for them."""
+        """Take a part of what was read, and none while something else says wait. Of a newcomer, because thousands of
+        them may log in at once; of a large read, because 64 KiB of heartbeats are 4,000 answers: others would wait."""
         if self.is_ended or self._pauses != UNREAD:
             return
         data, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
         self.received(self.connection.receive_data(data, self.gateway.loop.time()))
         if self._unread:
-            self.gateway.loop.call_soon(self._next_slice)
+            self.gateway.when_there_is_time(self._next_slice)
         else:
             self._resume(UNREAD)
 
@@ -248,7 +248,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if not self._pauses:
             self._transport.resume_reading()
         elif self._pauses == UNREAD:
-            self.gateway.loop.call_soon(self._next_slice)
+            self.gateway.when_there_is_time(self._next_slice)
 
     def press(self, paused: bool) -> None:
         if paused:

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 from fleet import RefusedRegistration, Registration, SessionChange
 from ingest import login
 from ingest.control import ControlClient, control_path
-from ingest.gateway import GatewayConfig, run_gateway
+from ingest.gateway import WORK_PER_TURN, GatewayConfig, run_gateway
 from ingest.identities import APPROVED, BLOCKED, Identity, hash_auth_code
 from ingest.journal import GatewayStarted, JournalError, Unregistered
 from ingest.links import TcpLink
@@ -562,7 +562,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 import uvloop
-from ingest.gateway import GatewayConfig, run_gateway
+from ingest.gateway import WORK_PER_TURN, GatewayConfig, run_gateway
 config = GatewayConfig(data_dir=Path(sys.argv[1]), bind="127.0.0.1", port=0, enrolment="open")
 uvloop.run(run_gateway(config, on_ready=lambda address: print(address, flush=True)))
 """
@@ -620,6 +620,23 @@ async def test_what_was_answered_outlives_the_process(tmp_path: Path, number: si
 
 
 # ---- what a link may cost
+
+
+async def test_many_that_log_in_at_once_take_turns_and_a_failure_costs_none_of_them_theirs(site: Site) -> None:
+    gateway, done = site.gateway, list[int]()
+
+    def work(number: int) -> Callable[[], None]:
+        return lambda: done.append(number // (number != 70))  # the 70th fails
+
+    for number in range(200):
+        gateway.when_there_is_time(work(number))
+    await asyncio.sleep(0)
+    assert done == list(range(WORK_PER_TURN))
+    await until(lambda: len(done) == 199)
+    assert done == [number for number in range(200) if number != 70]
+    assert site.counters["link_failures"] == 1
+    gateway.when_there_is_time(work(0))
+    await until(lambda: done[-1] == 0)
 
 
 async def test_a_terminal_that_sends_too_much_is_read_more_slowly_and_loses_nothing(tmp_path: Path) -> None:
