@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from jt808 import Edition
+from jt808 import Edition, decode_body, encode_body
 from jt808 import messages as m
 from jt808.fields import CHINA_TIME
 from jt808.messages.registry import MessageType
@@ -205,7 +205,12 @@ def _attributes(edition: Edition) -> Strategy:
             texts(30), bytes_, bytes_, st.just(wide),
         )  # fmt: skip
 
-    return narrow_or_wide(False) | narrow_or_wide(True)
+    def is_told(message: m.TerminalAttributes) -> bool:
+        """Both widths can fit by chance; then the standard's is read."""
+        again = decode_body(0x0107, edition, encode_body(message, edition))
+        return isinstance(again, m.TerminalAttributes) and again.has_wide_manufacturer_id
+
+    return narrow_or_wide(False) | narrow_or_wide(True).filter(is_told)
 
 
 _OWN: dict[type, Callable[[Edition], Strategy]] = {
