@@ -56,7 +56,7 @@ __all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
 
 log = logging.getLogger(__name__)
 
-WORK_PER_TURN: Final = 64
+WORK_S_PER_TURN: Final = 0.002  # for newcomers and large reads
 SHUTDOWN_FLUSH_S: Final = 2.0
 NO_PHONE: Final = bytes(10)
 
@@ -233,7 +233,8 @@ class Gateway:
             link.press(paused)
 
     def when_there_is_time(self, work: Callable[[], None]) -> None:
-        """Do this in its turn, a few such things in each turn of the loop: who is logged in comes first."""
+        """Do this in its turn, such things for a few milliseconds in each turn of the loop: who is logged in and says
+        little comes first."""
         self._waiting_for_time.append(work)
         if not self._takes_time:
             self._takes_time = True
@@ -241,7 +242,8 @@ class Gateway:
 
     def _take_time(self) -> None:
         waiting = self._waiting_for_time
-        for _ in range(min(len(waiting), WORK_PER_TURN)):
+        end = time.perf_counter() + WORK_S_PER_TURN
+        while waiting and time.perf_counter() < end:
             try:
                 waiting.popleft()()
             except Exception:  # a bug of ours on one link must not cost the others their turn
