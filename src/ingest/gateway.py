@@ -42,6 +42,7 @@ from jt808.events import (
     LinkEnded,
     MessageReceived,
     PackageRepeated,
+    PackagesAsked,
     PackagesDropped,
     Refused,
     RegisterRequested,
@@ -282,6 +283,9 @@ class Gateway:
                 self.counters.count("packages_dropped", event.reason, event.packages)
             case PackageRepeated():
                 self.counters["packages_repeated"] += 1
+            case PackagesAsked():
+                self.counters["packages_asked"] += event.asked
+                self.counters["packages_sent_again"] += event.sent
             case LinkEnded():
                 link.end(event.reason)
 

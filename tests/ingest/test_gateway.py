@@ -171,6 +171,15 @@ async def test_a_sub_packaged_message_is_one_record(site: Site) -> None:
     assert await site.journaled() == [(PHONE, 0x0704, b"\1" * 500 + b"\2" * 500 + b"\3" * 500)]
 
 
+async def test_a_demand_for_packages_that_are_gone_is_counted(site: Site) -> None:
+    terminal = await site.terminal(edition=Edition.V2019)
+    await terminal.log_in()
+    terminal.send(0x0005, struct.pack(">HHHH", 7, 2, 1, 3))
+    assert await terminal.ask(0x0002) == 0  # what came before it was read
+    assert site.gateway.counters["packages_asked"] == 2
+    assert site.gateway.counters["packages_sent_again"] == 0
+
+
 async def test_server_time_is_told(site: Site) -> None:
     terminal = await site.terminal(edition=Edition.V2019)
     await terminal.log_in()
