@@ -284,7 +284,7 @@ class Gateway:
             case PackageRepeated():
                 self.counters["packages_repeated"] += 1
             case PackagesAsked():
-                self.counters["packages_asked"] += event.asked
+                self.counters["packages_asked"] += 1
                 self.counters["packages_sent_again"] += event.sent
             case LinkEnded():
                 link.end(event.reason)
