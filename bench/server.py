@@ -57,6 +57,7 @@ def running(folder: Path) -> Iterator[Server]:
         "ROADWARDEN_HTTP_PORT": "0",
         "ROADWARDEN_JT809_PORT": "0",
         "ROADWARDEN_ENROLMENT": "open",
+        "ROADWARDEN_JT808_MESSAGES_PER_S": "0",  # few links shall be able to load it
         "ROADWARDEN_ADMIN_PASSWORD": "benchmark",
     }
     for name in ("ROADWARDEN_DATABASE_URL", "ROADWARDEN_POSTGRES_BIN"):
