@@ -69,7 +69,7 @@ class Console:
         self.last: dict[str, Any] = {}
 
     async def read(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             message = json.loads(await self.client.next())
         if message["type"] == "snapshot":
             self.snapshots += 1
@@ -110,7 +110,7 @@ class AwayDatabase:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the tasks work until it is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # what is waited for has no event of its own
             await asyncio.sleep(0.005)
 

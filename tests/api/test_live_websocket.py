@@ -83,7 +83,7 @@ async def centre(postgresql_database: store.Database, tmp_path: Path) -> AsyncIt
 
 async def closed_with(websocket: ClientConnection) -> int | None:
     """Read to the end; the code it was closed with."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         try:
             while True:
                 await websocket.recv()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.server import PASSWORD, Client, running_server
 
@@ -27,6 +27,9 @@ FLAGS = (
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-quic", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 )  # fmt: skip
+
+
+expect.set_options(timeout=60_000)  # what a busy machine may take; nothing here is about how long
 
 
 def missing(reason: str) -> None:
@@ -74,13 +77,13 @@ def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield Console(client.root, "admin", PASSWORD, client)
         finally:
             fleet.send_signal(signal.SIGTERM)
-            fleet.wait(15)
+            fleet.wait(60)
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1440, "height": 810}, locale="zh-CN", timezone_id="Asia/Shanghai")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

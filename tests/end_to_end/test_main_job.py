@@ -27,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, C
         yield both
 
 
-def until(what: str, find: Callable[[], T], timeout_s: float = 20.0) -> T:
+def until(what: str, find: Callable[[], T], timeout_s: float = 60.0) -> T:
     deadline = time.monotonic() + timeout_s
     while not (found := find()):
         assert time.monotonic() < deadline, f"in vain: {what}"
@@ -204,7 +204,7 @@ def test_a_terminal_on_udp(served: tuple[Server, Client]) -> None:
     server, client = served
     phone = bytes.fromhex("013911000007")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(20)
+        udp.settimeout(60)
         udp.connect(server.jt808())
 
         def ask(message_id: int, serial_no: int, body: bytes) -> bytes:

@@ -100,7 +100,7 @@ def hold_journal(site: Site) -> threading.Event:
     write = file.write
 
     def slow(records: int, parts: Sequence[bytes]) -> int:
-        assert gate.wait(20)
+        assert gate.wait(60)
         return int(write(records, parts))
 
     file.write = slow

@@ -90,7 +90,7 @@ class GatedFile(JournalFile):
 
     def write(self, records: int, parts: Sequence[bytes]) -> int:
         self.started.set()
-        assert self.gate.wait(20)
+        assert self.gate.wait(60)
         if self.error is not None:
             raise self.error
         return super().write(records, parts)
@@ -310,7 +310,7 @@ async def test_the_reader_waits_for_news(tmp_path: Path) -> None:
         open_reader(journal_path(tmp_path)) as reader,
     ):
         assert await reader.read(0, 10, timeout_s=0.0) == []
-        reading = asyncio.create_task(reader.read(0, 10, timeout_s=20.0))
+        reading = asyncio.create_task(reader.read(0, 10, timeout_s=60.0))
         await asyncio.sleep(0)
         journal.append(1)
         assert numbers(await reading) == [1]
@@ -362,7 +362,7 @@ async def test_a_reader_in_parallel_sees_everything_once_and_in_order(tmp_path: 
             seen: list[int] = []
             offset = 0
             while len(seen) < 3000:
-                for group in await reader.read(offset, 500, timeout_s=20.0):
+                for group in await reader.read(offset, 500, timeout_s=60.0):
                     assert group.offset == offset + 1
                     offset = group.offset
                     seen += numbers([group])
@@ -510,7 +510,7 @@ def killed_writer(folder: Path, first: int, enough: int) -> list[int]:
     process.send_signal(signal.SIGKILL)
     rest = process.stdout.read()
     process.stdout.close()
-    process.wait(20)
+    process.wait(60)
     return said + [int(line) for line in rest.split(b"\n")[:-1]]
 
 

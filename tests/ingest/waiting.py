@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], limit_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], limit_s: float = 60.0) -> None:
     """Let the loop run until the condition holds; fail after the limit."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110  (conditions of other threads and processes too)

@@ -42,7 +42,7 @@ def serve(listening: socket.socket) -> list[Event]:
     """A platform for one terminal: answers its authentication and what it sends."""
     found: list[Event] = []
     link, _ = listening.accept()
-    link.settimeout(10)
+    link.settimeout(60)
     connection = TerminalConnection(0.0)
     with link:
         while data := link.recv(4096):
@@ -58,10 +58,10 @@ def serve(listening: socket.socket) -> list[Event]:
 
 def test_a_terminal_is_acted(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
-        listening.settimeout(10)
+        listening.settimeout(60)
         platform = pool.submit(serve, listening)
         exec(compile(ACT.replace("6808", str(listening.getsockname()[1])), str(PAGE), "exec"), {})
-        authentication, report = platform.result(timeout=10)
+        authentication, report = platform.result(timeout=60)
     assert isinstance(authentication, AuthRequested)
     assert isinstance(report, MessageReceived)
     assert (report.message_id, report.serial_no) == (0x0200, 1)

@@ -85,7 +85,7 @@ def test_a_second_server_waits_for_the_first_and_gives_up_when_told(server: Serv
     second = start(server.data_dir)
     until("it waits for the lock", lambda: waits_for_lock(second, server))
     second.send_signal(signal.SIGTERM)
-    assert second.wait(10) == 0
+    assert second.wait(60) == 0
     output = finish(second)
     assert "listening" not in output
     assert is_ready(server)
@@ -155,7 +155,7 @@ def test_the_password_is_told_once_and_the_stop_is_clean(tmp_path: Path) -> None
             if "the database takes data" in line:
                 break
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         told.append((seen + finish(process)).count("first sign-in: user admin, password "))
     assert told == [1, 0]
     assert Server(tmp_path / "data").processes() == []

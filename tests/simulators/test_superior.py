@@ -188,7 +188,7 @@ async def test_gives_up_a_sub_link_that_does_not_come(superior: Superior, low: L
 async def test_running_prints_where_it_listens_and_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
     task = asyncio.create_task(run("127.0.0.1", 0, report_s=0.01))
     lines: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(lines) < 2:
             await asyncio.sleep(0.01)
             lines += capsys.readouterr().out.splitlines()
