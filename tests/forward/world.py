@@ -172,13 +172,13 @@ async def world(database: Database, config: ForwarderConfig = QUICK, **superior:
         await peer.stop()
 
 
-async def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+async def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.005)
 
 
-async def eventually_async(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+async def eventually_async(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
