@@ -106,9 +106,10 @@ class PositionBatch:
         known: NDArray[np.bool_] = placed & ((latitude != 0) | (longitude != 0))
         return known
 
-    def newest_per_vehicle(self) -> NDArray[np.intp]:
-        """Row indices of the newest fix of each vehicle that is not late, ordered by vehicle_id."""
-        live = np.flatnonzero(~self.late)
+    def newest_per_vehicle(self, among: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+        """Row indices of the newest fix of each vehicle that is not late (and for which ``among`` is True), ordered by
+        vehicle_id."""
+        live = np.flatnonzero(~self.late if among is None else ~self.late & among)
         if not len(live):
             return live
         order = live[np.lexsort((self.received_us[live], self.time_us[live], self.vehicle_id[live]))]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg import AsyncConnection
 
 from fleet import (
@@ -43,19 +44,20 @@ WHERE (old.time, old.received_at) < (excluded.time, excluded.received_at)
 async def latest_positions(connection: AsyncConnection[Any], batch: PositionBatch) -> None:
     """The newest fix of each vehicle that is not late, where it is newer than what is there.
 
-    A report without a place (no fix yet, or coordinates that are not on Earth) leaves the last place as it was: time
-    and state are news all the same. Without any place so far it is (0, 0).
+    A report without a place (no fix yet, or coordinates that are not on Earth) or without a mileage leaves the last one
+    as it was, be that from an earlier row of the batch or from the table: time and state are news all the same.
+    Without any place so far it is (0, 0).
     """
     rows = batch.newest_per_vehicle()
     if not len(rows):
         return
-    placed = batch.has_place()[rows]
+    place, placed = _last_with(batch, rows, batch.has_place())
     mileage = batch.items.get("mileage_km")
     if mileage is None:
         mileage_km = Float8(np.zeros(len(rows)), np.zeros(len(rows), np.bool_))
     else:
-        present = batch.present.get("mileage_km")
-        mileage_km = Float8(mileage[rows], None if present is None else present[rows])
+        source, known = _last_with(batch, rows, batch.present.get("mileage_km", np.ones(len(batch), np.bool_)))
+        mileage_km = Float8(mileage[source], known)
     await connection.execute(
         _LATEST,
         (
@@ -63,8 +65,8 @@ async def latest_positions(connection: AsyncConnection[Any], batch: PositionBatc
             Timestamptz(batch.time_us[rows]),
             Timestamptz(batch.received_us[rows]),
             Int4(batch.terminal_id[rows]),
-            Float8(np.where(placed, batch.latitude_deg[rows], 0.0)),
-            Float8(np.where(placed, batch.longitude_deg[rows], 0.0)),
+            Float8(np.where(placed, batch.latitude_deg[place], 0.0)),
+            Float8(np.where(placed, batch.longitude_deg[place], 0.0)),
             Int4(batch.altitude_m[rows]),
             Float4(batch.speed_kmh[rows]),
             Int4(batch.heading_deg[rows]),
@@ -73,6 +75,23 @@ async def latest_positions(connection: AsyncConnection[Any], batch: PositionBatc
             mileage_km,
         ),
     )
+
+
+def _last_with(
+    batch: PositionBatch, rows: NDArray[np.intp], has_it: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """For each of ``rows`` (the newest of each vehicle) the newest row of the same vehicle that has it, itself mostly;
+    and whether there is one."""
+    known = has_it[rows]
+    if known.all():
+        return rows, known
+    having = batch.newest_per_vehicle(has_it)
+    if not len(having):
+        return rows, known
+    vehicle = batch.vehicle_id[having]
+    at = np.minimum(np.searchsorted(vehicle, batch.vehicle_id[rows]), len(having) - 1)
+    known = vehicle[at] == batch.vehicle_id[rows]
+    return np.where(known, having[at], rows), known
 
 
 _BEGIN: Final = """

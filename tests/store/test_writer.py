@@ -209,6 +209,24 @@ async def test_of_one_vehicle_the_newest_of_the_commit_counts(database: store.Da
     assert (batch.time_us.tolist(), batch.speed_kmh.tolist(), batch.items) == ([NOON_US + 5 * SECOND], [60.5], {})
 
 
+async def test_what_the_newest_fix_does_not_tell_comes_from_an_earlier_one_of_the_commit(
+    database: store.Database, writer: store.Writer
+) -> None:
+    batch = make_batch(
+        5,
+        vehicle_id=np.array([7, 8, 7, 7, 9]),
+        time_us=NOON_US + np.array([1, 1, 2, 3, 1]) * SECOND,
+        latitude_deg=np.array([40.0, 0.0, 41.0, 0.0, 42.0]),
+        longitude_deg=np.array([120.0, 0.0, 121.0, 0.0, 122.0]),
+        items={"mileage_km": np.array([10.0, 20.0, 0.0, 0.0, 0.0])},
+        present={"mileage_km": np.array([True, True, False, False, False])},
+    )
+    await writer.commit(make_commit(1, batch))
+    assert await fetch(
+        database, "SELECT vehicle_id, latitude_deg, longitude_deg, mileage_km FROM latest_positions ORDER BY 1"
+    ) == [(7, 41.0, 121.0, 10.0), (8, 0.0, 0.0, 20.0), (9, 42.0, 122.0, None)]
+
+
 # ---- alarms and rule states
 
 
