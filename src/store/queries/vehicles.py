@@ -32,6 +32,13 @@ LEFT JOIN LATERAL (
 ) t ON true
 WHERE v.retired_at IS NULL"""
 
+_WHO_IS_ONLINE = "SELECT x.vehicle_id FROM terminal_presence p JOIN terminals x USING (phone) WHERE p.online"
+_ONLINE: Final[Mapping[bool | None, str]] = {
+    None: "",
+    True: f" AND v.id IN ({_WHO_IS_ONLINE})",
+    False: f" AND NOT EXISTS ({_WHO_IS_ONLINE} AND x.vehicle_id = v.id)",
+}
+
 
 async def page(
     connection: AsyncConnection[Any],
@@ -49,16 +56,17 @@ async def page(
     compared without their dot.
     """
     cursor = connection.cursor(row_factory=dict_row)
+    # The page is chosen first, from vehicles and presence alone; only its own rows are then filled in.
     await cursor.execute(
-        _SELECT + " AND v.id > %(after_id)s"
+        f"WITH chosen AS MATERIALIZED (SELECT v.id FROM vehicles v WHERE v.retired_at IS NULL AND v.id > %(after_id)s"
+        f"{_ONLINE[online]}"
         " AND (%(organization_id)s::int IS NULL OR v.organization_id = %(organization_id)s)"
-        " AND (%(online)s::boolean IS NULL OR coalesce(t.online, false) = %(online)s)"
         " AND (%(plate)s::text IS NULL OR replace(v.plate, '·', '') ILIKE %(plate)s"
         " OR %(phone)s::text IS NOT NULL"
         " AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone)s))"
-        " ORDER BY v.id LIMIT %(limit)s",
-        {"after_id": after_id, "organization_id": organization_id, "online": online, "plate": plate_like,
-         "phone": phone_like, "limit": limit},
+        f" ORDER BY v.id LIMIT %(limit)s) {_SELECT} AND v.id IN (SELECT id FROM chosen) ORDER BY v.id",
+        {"after_id": after_id, "organization_id": organization_id, "plate": plate_like, "phone": phone_like,
+         "limit": limit},
     )  # fmt: skip
     return await cursor.fetchall()
 
