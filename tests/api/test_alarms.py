@@ -149,9 +149,47 @@ async def test_transfer(api: Api, seed: Seed) -> None:
         assert_problem(answer, 422, "validation", "user_id")
 
 
+async def test_many_take_a_step_at_once(operator: httpx.AsyncClient, seed: Seed, services: Services) -> None:
+    vehicle_id = await seed.vehicle("辽A1")
+    ids = [str(await seed.alarm(vehicle_id, T0 + timedelta(minutes=i))) for i in range(4)]
+    done = str(await seed.alarm(vehicle_id, T0 + timedelta(minutes=9), state="closed"))
+    nobody = str(uuid4())
+    body = {"ids": [*ids, ids[0], done, nobody], "code": "checked_normal", "text": "路段限速有误"}
+    with services.bus.subscribe("test", AlarmStepped) as subscription:
+        answer = (await operator.post(f"{PATH}/handle", json=body)).json()
+        told = {str((await subscription.next()).alarm_id) for _ in ids}
+    assert told == {item["id"] for item in answer["items"]} == set(ids)
+    assert {(item["state"], item["handle_text"]) for item in answer["items"]} == {("handled", "路段限速有误")}
+    assert {item["id"] for item in answer["refused"]} == {done, nobody}
+    assert "closed" in next(item["detail"] for item in answer["refused"] if item["id"] == done)
+    again = (await operator.post(f"{PATH}/claim", json={"ids": ids})).json()
+    assert (again["items"], len(again["refused"])) == ([], 4)
+    closed = (await operator.post(f"{PATH}/close", json={"ids": ids, "text": "归档"})).json()
+    assert {item["state"] for item in closed["items"]} == {"closed"}
+    assert await seed.one("SELECT count(*) FROM alarm_steps") == 8
+    assert await seed.one("SELECT count(*) FROM audit WHERE action = 'alarm.handle'") == 4
+
+
+async def test_many_are_handed_over(api: Api, seed: Seed) -> None:
+    one, two = await api.signed_in("operator", "one"), await api.signed_in("operator", "two")
+    await api.signed_in("viewer")
+    vehicle_id = await seed.vehicle("辽A1")
+    ids = [str(await seed.alarm(vehicle_id, T0 + timedelta(minutes=i))) for i in range(2)]
+    await one.post(f"{PATH}/claim", json={"ids": ids})
+    desk = (await one.get("/api/v1/users/desk")).json()["items"]
+    assert [person["name"] for person in desk if person["role"] == "operator"] == ["one", "two"]
+    [to] = [person["id"] for person in desk if person["name"] == "two"]
+    assert to == int(two.headers["x-user-id"])
+    answer = (await one.post(f"{PATH}/transfer", json={"ids": ids, "user_id": to, "text": "交班"})).json()
+    assert {item["claimed_by_name"] for item in answer["items"]} == {"two"}
+    assert_problem(await one.post(f"{PATH}/transfer", json={"ids": ids, "user_id": 999}), 422, "validation", "user_id")
+
+
 async def test_bad_steps(operator: httpx.AsyncClient, seed: Seed) -> None:
     path = f"{PATH}/{await seed.alarm(await seed.vehicle('辽A1'))}"
     assert_problem(await operator.post(f"{path}/close"), 409, "alarm-state", "open")
+    for ids in ([], [str(uuid4())] * 201, ["17"]):
+        assert_problem(await operator.post(f"{PATH}/close", json={"ids": ids}), 422, "validation", "ids")
     for body, field in (
         ({}, "code"), ({"code": ""}, "code"), ({"code": "x" * 33}, "code"), ({"code": "two words"}, "code"),
         ({"code": "x", "text": "a\0"}, "text"), ({"code": "x", "text": "长" * 2001}, "text"),
@@ -166,6 +204,8 @@ async def test_roles(viewer: httpx.AsyncClient, seed: Seed) -> None:
     path = f"{PATH}/{await seed.alarm(await seed.vehicle('辽A1'))}"
     for step in ("claim", "handle", "close", "transfer"):
         assert_problem(await viewer.post(f"{path}/{step}", json={"code": "x"} if step == "handle" else {}), 403, "role")
+        assert_problem(await viewer.post(f"{PATH}/{step}", json={"ids": [str(uuid4())], "code": "x"}), 403, "role")
+    assert_problem(await viewer.get("/api/v1/users/desk"), 403, "role")
 
 
 async def test_the_catalogue(viewer: httpx.AsyncClient) -> None:

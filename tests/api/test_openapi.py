@@ -19,7 +19,8 @@ CONTRACT = {
     "terminals/{terminal_id}": "get patch delete", "terminals/{terminal_id}/approve": "post",
     "terminals/{terminal_id}/block": "post", "positions/latest": "get", "alarms": "get", "alarms/{alarm_id}": "get",
     "alarms/{alarm_id}/claim": "post", "alarms/{alarm_id}/transfer": "post", "alarms/{alarm_id}/handle": "post",
-    "alarms/{alarm_id}/close": "post", "alarm-rules": "get", "commands": "get post", "commands/{command_id}": "get",
+    "alarms/{alarm_id}/close": "post", "alarms/claim": "post", "alarms/transfer": "post", "alarms/handle": "post",
+    "alarms/close": "post", "users/desk": "get", "alarm-rules": "get", "commands": "get post", "commands/{command_id}": "get",
     "geofences": "get post", "geofences/{fence_id}": "get patch delete", "platforms": "get post",
     "platforms/{platform_id}": "get patch delete", "audit": "get", "settings": "get", "live": "get",
 }  # fmt: skip

@@ -11,7 +11,20 @@ from psycopg import AsyncConnection
 
 from alarms import RULES
 from alarms.lifecycle import Action, LifecycleError, step
-from api.alarms.schemas import Alarm, AlarmRule, AlarmWithSteps, Closing, Handling, State, Transfer
+from api.alarms.schemas import (
+    Alarm,
+    AlarmRule,
+    AlarmsStepped,
+    AlarmWithSteps,
+    Closing,
+    ClosingMany,
+    Handling,
+    HandlingMany,
+    Many,
+    State,
+    Transfer,
+    TransferMany,
+)
 from api.alarms.shaping import shape
 from api.deps import Actor, Operator, ServicesDep, Viewer
 from api.fields import Id, TimeIn
@@ -83,11 +96,7 @@ async def claim_alarm(alarm_id: UUID, services: ServicesDep, actor: Operator) ->
 @router.post("/alarms/{alarm_id}/transfer", response_model=AlarmWithSteps)
 async def transfer_alarm(alarm_id: UUID, body: Transfer, services: ServicesDep, actor: Operator) -> Any:
     """转交: hand a claimed alarm to another operator, or take it over."""
-    to = body.user_id or actor.user_id
-    async with services.database.connection() as connection:
-        user = await users.get(connection, to)
-    if user is None or user["disabled"] or user["role"] == "viewer":
-        raise invalid("user_id", f"user {to} is nobody who can handle alarms")
+    to = await _heir(services, actor, body.user_id)
     return await _take(services, actor, alarm_id, Action.TRANSFER, text=body.text, claimed_by=to)
 
 
@@ -104,8 +113,71 @@ async def close_alarm(alarm_id: UUID, services: ServicesDep, actor: Operator, bo
     return await _take(services, actor, alarm_id, Action.CLOSE, text=body.text if body else "")
 
 
-async def _take(
-    services: Services,
+@router.post("/alarms/claim", response_model=AlarmsStepped)
+async def claim_alarms(body: Many, services: ServicesDep, actor: Operator) -> Any:
+    """认领 many at once. Those that do not allow the step are told apart; the others take it."""
+    return await _take_many(services, actor, body.ids, Action.CLAIM)
+
+
+@router.post("/alarms/transfer", response_model=AlarmsStepped)
+async def transfer_alarms(body: TransferMany, services: ServicesDep, actor: Operator) -> Any:
+    """转交 many at once."""
+    to = await _heir(services, actor, body.user_id)
+    return await _take_many(services, actor, body.ids, Action.TRANSFER, text=body.text, claimed_by=to)
+
+
+@router.post("/alarms/handle", response_model=AlarmsStepped)
+async def handle_alarms(body: HandlingMany, services: ServicesDep, actor: Operator) -> Any:
+    """处理 many at once, with one word for all; the code ``false_alarm`` (误报) says they were none."""
+    action = Action.FALSE_ALARM if body.code == FALSE_ALARM else Action.HANDLE
+    return await _take_many(services, actor, body.ids, action, code=body.code, text=body.text)
+
+
+@router.post("/alarms/close", response_model=AlarmsStepped)
+async def close_alarms(body: ClosingMany, services: ServicesDep, actor: Operator) -> Any:
+    """归档 many at once."""
+    return await _take_many(services, actor, body.ids, Action.CLOSE, text=body.text)
+
+
+async def _heir(services: Services, actor: Actor, user_id: int | None) -> int:
+    """Who takes the alarm over: the named user, or whoever asks. Raises ProblemError 422: nobody who can."""
+    to = user_id or actor.user_id
+    async with services.database.connection() as connection:
+        user = await users.get(connection, to)
+    if user is None or user["disabled"] or user["role"] == "viewer":
+        raise invalid("user_id", f"user {to} is nobody who can handle alarms")
+    return to
+
+
+async def _take(services: Services, actor: Actor, alarm_id: UUID, action: Action, **said: Any) -> dict[str, Any]:
+    """One step of the handling, in one transaction with its record."""
+    async with services.database.connection() as connection:
+        await _step(connection, actor, alarm_id, action, **said)
+        alarm = await _with_steps(connection, alarm_id)
+    services.bus.publish(AlarmStepped(alarm_id))
+    return alarm
+
+
+async def _take_many(services: Services, actor: Actor, ids: list[UUID], action: Action, **said: Any) -> dict[str, Any]:
+    """The step for every alarm that allows it, all in one transaction; the others with the reason."""
+    refused: list[dict[str, Any]] = []
+    taken: list[UUID] = []
+    async with services.database.connection() as connection:
+        for alarm_id in sorted(set(ids)):  # in one order, so that two who lock the same ones do not lock each other out
+            try:
+                await _step(connection, actor, alarm_id, action, **said)
+            except ProblemError as error:
+                refused.append({"id": alarm_id, "detail": error.detail})
+            else:
+                taken.append(alarm_id)
+        rows = await alarms.by_ids(connection, taken)
+    for alarm_id in taken:
+        services.bus.publish(AlarmStepped(alarm_id))
+    return {"items": [shape(row) for row in rows], "refused": refused}
+
+
+async def _step(
+    connection: AsyncConnection[Any],
     actor: Actor,
     alarm_id: UUID,
     action: Action,
@@ -113,25 +185,21 @@ async def _take(
     code: str | None = None,
     text: str | None = None,
     claimed_by: int | None = None,
-) -> dict[str, Any]:
-    """One step of the handling, in one transaction with its record."""
-    async with services.database.connection() as connection:
-        old = await alarms.lock(connection, alarm_id)
-        if old is None:
-            raise not_found("alarm", alarm_id)
-        try:
-            to_state = step(old["state"], action)
-        except LifecycleError as error:
-            raise _cannot(old, error) from error
-        await alarms.take_step(
-            connection, alarm_id, user_id=actor.user_id, action=action.value, from_state=old["state"],
-            to_state=to_state.value, claimed_by=claimed_by or actor.user_id, code=code, text=text,
-        )  # fmt: skip
-        said = {"code": code, "text": text, "to": claimed_by}
-        await actor.record(connection, f"alarm.{action.value}", alarm_id, **{k: v for k, v in said.items() if v})
-        alarm = await _with_steps(connection, alarm_id)
-    services.bus.publish(AlarmStepped(alarm_id))
-    return alarm
+) -> None:
+    """Take the step and record it. Raises ProblemError before anything is written: 404 no such alarm; 409 its state."""
+    old = await alarms.lock(connection, alarm_id)
+    if old is None:
+        raise not_found("alarm", alarm_id)
+    try:
+        to_state = step(old["state"], action)
+    except LifecycleError as error:
+        raise _cannot(old, error) from error
+    await alarms.take_step(
+        connection, alarm_id, user_id=actor.user_id, action=action.value, from_state=old["state"],
+        to_state=to_state.value, claimed_by=claimed_by or actor.user_id, code=code, text=text,
+    )  # fmt: skip
+    said = {"code": code, "text": text, "to": claimed_by}
+    await actor.record(connection, f"alarm.{action.value}", alarm_id, **{k: v for k, v in said.items() if v})
 
 
 def _cannot(alarm: dict[str, Any], error: LifecycleError) -> ProblemError:

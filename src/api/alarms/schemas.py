@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from api.fields import Body, Id, Text, Time
+
+MAX_AT_ONCE: Final = 200
 
 State = Literal["open", "claimed", "handled", "false", "closed"]
 
@@ -86,3 +88,35 @@ class Transfer(Body):
 
     user_id: Id | None = None
     text: Annotated[Text, Field(max_length=2000)] = ""
+
+
+class Many(Body):
+    """Several alarms for one step; one that is named twice counts once."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_AT_ONCE)]
+
+
+class HandlingMany(Many, Handling):
+    pass
+
+
+class ClosingMany(Many, Closing):
+    pass
+
+
+class TransferMany(Many, Transfer):
+    pass
+
+
+class RefusedStep(BaseModel):
+    """An alarm that did not allow the step, and why: mostly because somebody was faster."""
+
+    id: UUID
+    detail: str
+
+
+class AlarmsStepped(BaseModel):
+    """The alarms that took the step, as they are now, and those that did not."""
+
+    items: list[Alarm]
+    refused: list[RefusedStep]

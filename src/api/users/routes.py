@@ -6,11 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.deps import Admin, PasswordsDep, ServicesDep
+from api.deps import Admin, Operator, PasswordsDep, ServicesDep
 from api.fields import PathId
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.problems import ProblemError, conflict, not_found
-from api.users.schemas import NewUser, User, UserChange
+from api.users.schemas import Colleague, NewUser, User, UserChange
 from store.queries import users
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -35,6 +35,14 @@ async def create_user(body: NewUser, services: ServicesDep, actor: Admin, passwo
             raise conflict("user-exists", f"There is already a user {body.username}.")
         await actor.record(connection, "user.create", body.username, role=body.role)
     return {"id": user_id, **fields}
+
+
+@router.get("/desk", response_model=Page[Colleague])
+async def list_desk(services: ServicesDep, actor: Operator) -> Any:
+    """Who can handle alarms (转交 asks for it): names only, those in office only."""
+    async with services.database.connection() as connection:
+        rows = await users.desk(connection)
+    return {"items": rows, "next": None}
 
 
 @router.get("/{user_id}", response_model=User)

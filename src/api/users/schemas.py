@@ -24,6 +24,14 @@ class User(BaseModel):
     disabled: bool
 
 
+class Colleague(BaseModel):
+    """Somebody at the desk, as colleagues know them."""
+
+    id: int
+    name: str
+    role: Role
+
+
 class NewUser(Body):
     username: Username
     password: NewPassword

@@ -23,6 +23,16 @@ async def get(connection: AsyncConnection[Any], user_id: int) -> dict[str, Any] 
     return await cursor.fetchone()
 
 
+async def desk(connection: AsyncConnection[Any]) -> list[dict[str, Any]]:
+    """Those who can handle alarms and are not disabled: id and the name they are shown by, in order of the name."""
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(
+        "SELECT id, coalesce(nullif(display_name, ''), username) AS name, role FROM users"
+        " WHERE NOT disabled AND role <> 'viewer' ORDER BY name, id"
+    )
+    return await cursor.fetchall()
+
+
 async def credentials(connection: AsyncConnection[Any], username: str) -> dict[str, Any] | None:
     """The user with ``password_hash``, by name; for sign-in."""
     cursor = connection.cursor(row_factory=dict_row)

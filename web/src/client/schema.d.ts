@@ -80,6 +80,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/desk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Desk
+         * @description Who can handle alarms (转交 asks for it): names only, those in office only.
+         */
+        get: operations["list_desk"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users/{user_id}": {
         parameters: {
             query?: never;
@@ -447,6 +467,86 @@ export interface paths {
          * @description 归档: put a handled or false alarm away.
          */
         post: operations["close_alarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alarms/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Claim Alarms
+         * @description 认领 many at once. Those that do not allow the step are told apart; the others take it.
+         */
+        post: operations["claim_alarms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alarms/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transfer Alarms
+         * @description 转交 many at once.
+         */
+        post: operations["transfer_alarms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alarms/handle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Handle Alarms
+         * @description 处理 many at once, with one word for all; the code ``false_alarm`` (误报) says they were none.
+         */
+        post: operations["handle_alarms"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alarms/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close Alarms
+         * @description 归档 many at once.
+         */
+        post: operations["close_alarms"];
         delete?: never;
         options?: never;
         head?: never;
@@ -879,6 +979,16 @@ export interface components {
             steps: components["schemas"]["AlarmStep"][];
         };
         /**
+         * AlarmsStepped
+         * @description The alarms that took the step, as they are now, and those that did not.
+         */
+        AlarmsStepped: {
+            /** Items */
+            items: components["schemas"]["Alarm"][];
+            /** Refused */
+            refused: components["schemas"]["RefusedStep"][];
+        };
+        /**
          * Approval
          * @description Where the terminal goes: a vehicle by id, or by plate (created when new); neither: the plate it claimed.
          */
@@ -924,6 +1034,31 @@ export interface components {
              * @default
              */
             text: string;
+        };
+        /** ClosingMany */
+        ClosingMany: {
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /** Ids */
+            ids: string[];
+        };
+        /**
+         * Colleague
+         * @description Somebody at the desk, as colleagues know them.
+         */
+        Colleague: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "operator" | "admin";
         };
         /**
          * Command
@@ -1097,6 +1232,18 @@ export interface components {
              */
             text: string;
         };
+        /** HandlingMany */
+        HandlingMany: {
+            /** Code */
+            code: string;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /** Ids */
+            ids: string[];
+        };
         /**
          * ImportResult
          * @description What an import did, or with ``dry_run`` would do. Vehicles are counted once each.
@@ -1219,6 +1366,14 @@ export interface components {
             journal_lag_s: number;
             /** Platforms */
             platforms: components["schemas"]["LivePlatform"][];
+        };
+        /**
+         * Many
+         * @description Several alarms for one step; one that is named twice counts once.
+         */
+        Many: {
+            /** Ids */
+            ids: string[];
         };
         /**
          * MapDefaults
@@ -1521,6 +1676,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Colleague] */
+        Page_Colleague_: {
+            /** Items */
+            items: components["schemas"]["Colleague"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Command] */
         Page_Command_: {
             /** Items */
@@ -1762,6 +1924,19 @@ export interface components {
             session_lifetime_s: number;
             map: components["schemas"]["MapDefaults"];
         };
+        /**
+         * RefusedStep
+         * @description An alarm that did not allow the step, and why: mostly because somebody was faster.
+         */
+        RefusedStep: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Detail */
+            detail: string;
+        };
         /** SignIn */
         SignIn: {
             /** Username */
@@ -1901,6 +2076,18 @@ export interface components {
              * @default
              */
             text: string;
+        };
+        /** TransferMany */
+        TransferMany: {
+            /** User Id */
+            user_id?: number | null;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /** Ids */
+            ids: string[];
         };
         /**
          * User
@@ -2202,6 +2389,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_desk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Colleague_"];
                 };
             };
             /** @description What went wrong */
@@ -3213,6 +3429,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlarmWithSteps"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    claim_alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Many"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmsStepped"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transfer_alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransferMany"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmsStepped"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    handle_alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandlingMany"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmsStepped"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close_alarms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClosingMany"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmsStepped"];
                 };
             };
             /** @description What went wrong */
