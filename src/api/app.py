@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api import console_files, document, health, live_routes, problems
 from api.alarms.routes import router as alarms_router
@@ -17,6 +17,7 @@ from api.audit.routes import router as audit_router
 from api.commands.routes import router as commands_router
 from api.geofences.routes import router as geofences_router
 from api.live import LiveHub
+from api.media.routes import router as media_router
 from api.metrics import Metrics
 from api.middleware import BodyLimit, Counting, OriginCheck, SecurityHeaders, content_security_policy
 from api.organizations.routes import router as organizations_router
@@ -32,6 +33,7 @@ from api.vehicles.importing import MAX_BYTES
 from api.vehicles.routes import router as vehicles_router
 
 PREFIX = "/api/v1"
+PACKED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "image/tiff", "application/octet-stream")  # parts of it are asked for, too
 _FORM_OVERHEAD = 64 << 10
 
 
@@ -62,7 +64,7 @@ def create_app(services: Services, *, console: Path = console_files.BUILT) -> Fa
         middleware=[
             Middleware(Counting, metrics=metrics),
             Middleware(SecurityHeaders, policy=content_security_policy(settings.map)),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5, exclude_content_types=PACKED),
             Middleware(OriginCheck, allowed=settings.allowed_origins),
             Middleware(
                 BodyLimit,
@@ -82,7 +84,7 @@ def create_app(services: Services, *, console: Path = console_files.BUILT) -> Fa
     api = APIRouter(prefix=PREFIX)
     for router in (
         sessions_router, users_router, organizations_router, vehicles_router, terminals_router, positions_router,
-        alarms_router, commands_router, geofences_router, platforms_router, audit_router, settings_router,
+        alarms_router, commands_router, media_router, geofences_router, platforms_router, audit_router, settings_router,
         live_routes.router,
     ):  # fmt: skip
         api.include_router(router)

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from api.alarms.schemas import Alarm
 from api.commands.schemas import Command
 from api.fields import Time
+from api.media.schemas import Media
 from api.problems import MEDIA_TYPE, Problem
 
 DESCRIPTION: Final = (
@@ -66,7 +67,8 @@ class LiveSnapshot(BaseModel):
 
 
 class LiveDelta(BaseModel):
-    """What changed since ``seq - 1``; once a second, also when nothing did. ``fleet``: lists to read again."""
+    """What changed since ``seq - 1``; once a second, also when nothing did. ``fleet``: lists to read again.
+    ``media``: uploads that are new."""
 
     type: Literal["delta"]
     seq: int
@@ -75,6 +77,7 @@ class LiveDelta(BaseModel):
     online: list[tuple[int, bool]]
     alarms: list[Alarm]
     commands: list[Command]
+    media: list[Media]
     fleet: list[str]
     stats: LiveStats
 

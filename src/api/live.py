@@ -23,9 +23,19 @@ import psycopg
 from api.commands.schemas import Command
 from api.fields import iso
 from api.live_state import POSITION_COLUMNS, AlarmBoard, Presence, columns_of, row_of
+from api.media.schemas import as_json as media_as_json
 from api.services import Services
-from fleet import AlarmStepped, BatchStored, CommandChanged, FleetChanged, PositionBatch, PositionsSeen, SessionsChanged
-from store.queries import alarms, commands, platforms, terminals, tracks, vehicles
+from fleet import (
+    AlarmStepped,
+    BatchStored,
+    CommandChanged,
+    FleetChanged,
+    MediaStored,
+    PositionBatch,
+    PositionsSeen,
+    SessionsChanged,
+)
+from store.queries import alarms, commands, media, platforms, terminals, tracks, vehicles
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +84,7 @@ class LiveHub:
         self._now = now
         self._sleep = sleep
         self._subscription = services.bus.subscribe(
-            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, AlarmStepped, FleetChanged
+            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, AlarmStepped, MediaStored, FleetChanged
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()
@@ -93,6 +103,7 @@ class LiveHub:
         self._moved: set[int] = set()
         self._alarm_items: dict[UUID, dict[str, Any]] = {}
         self._command_items: dict[UUID, dict[str, Any]] = {}
+        self._media_items: dict[int, dict[str, Any]] = {}
         self._lists: set[str] = set()
         self._tell_all = False
 
@@ -100,6 +111,7 @@ class LiveHub:
         self._work = asyncio.Event()
         self._named_alarms: set[UUID] = set()
         self._named_commands: set[UUID] = set()
+        self._named_media: set[int] = set()
         self._must_prime = True
         self._must_identify = False
         self._identified_at = self._alarms_read_at = -1  # seq
@@ -176,15 +188,21 @@ class LiveHub:
                 self._named_alarms.add(event.alarm_id)
             case CommandChanged():
                 self._named_commands.add(event.command_id)
+            case MediaStored():
+                self._named_media.update(event.ids)
             case FleetChanged():
                 self._lists.add(event.what)
                 self._must_identify = True
-        if max(len(self._named_alarms), len(self._named_commands)) > MAX_NAMED:
+        if max(len(self._named_alarms), len(self._named_commands), len(self._named_media)) > MAX_NAMED:
             self._named_alarms.clear()
             self._named_commands.clear()
+            self._named_media.clear()
             self._must_prime = True
-        if self._must_prime or self._must_identify or self._named_alarms or self._named_commands:
+        if self._must_prime or self._must_identify or self._names_something():
             self._work.set()
+
+    def _names_something(self) -> bool:
+        return bool(self._named_alarms or self._named_commands or self._named_media)
 
     def _take_batch(self, event: BatchStored) -> None:
         batch = event.positions
@@ -240,6 +258,8 @@ class LiveHub:
             await self._read_alarms()
         if self._named_commands:
             await self._read_commands()
+        if self._named_media:
+            await self._read_media()
         if self._must_check:
             self._must_check = False
             await self._services.database.ping()
@@ -260,6 +280,16 @@ class LiveHub:
             self._named_commands.update(ids)  # no snapshot tells of them
             raise
         self._command_items |= {row["id"]: Command.model_validate(row).model_dump(mode="json") for row in rows}
+
+    async def _read_media(self) -> None:
+        ids = [self._named_media.pop() for _ in range(min(READ_AT_ONCE, len(self._named_media)))]
+        try:
+            async with self._services.database.connection() as connection:
+                rows = await media.by_ids(connection, ids)
+        except psycopg.Error:
+            self._named_media.update(ids)  # no snapshot tells of them
+            raise
+        self._media_items |= {row["id"]: media_as_json(row) for row in rows}
 
     async def _prime(self) -> None:
         """Read everything; the next frame is a snapshot for all."""
@@ -310,7 +340,7 @@ class LiveHub:
             self._work.set()
         self.seq += 1
         self._must_check = self._must_check or self.seq % CHECK_EVERY == 0
-        if self._must_check or self._must_identify or self._named_alarms or self._named_commands:
+        if self._must_check or self._must_identify or self._names_something():
             self._work.set()
         self._board.forget(self._handled_since())
         told = {"type": "delta", "seq": self.seq, **self._head(), **self._changes()}
@@ -329,11 +359,13 @@ class LiveHub:
             "online": self._presence.take_changes(),
             "alarms": list(self._alarm_items.values()),
             "commands": list(self._command_items.values()),
+            "media": list(self._media_items.values()),
             "fleet": sorted(self._lists),
         }
         self._moved.clear()
         self._alarm_items = {}
         self._command_items = {}
+        self._media_items = {}
         self._lists.clear()
         return changes
 

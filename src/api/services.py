@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from fleet import Bus
 from store import Database
+from store.media_store import MediaStore
 
 
 class LinkStatus(TypedDict, total=False):
@@ -78,4 +79,5 @@ class Services:
     gateway_stats: Callable[[], Awaitable[Mapping[str, Any]]] = _no_stats
     pipeline_stats: Callable[[], Mapping[str, float]] = dict
     journal_lag_s: Callable[[], float] = lambda: 0.0
+    media: MediaStore | None = None  # without it there are no files
     readiness: Callable[[], Awaitable[Mapping[str, bool | str]]] = _ready

@@ -23,8 +23,17 @@ from fleet.commit import (
     SessionChange,
     TerminalMessage,
 )
-from fleet.events import AlarmStepped, BatchStored, CommandChanged, FleetChanged, PositionsSeen, SessionsChanged
+from fleet.events import (
+    AlarmStepped,
+    BatchStored,
+    CommandChanged,
+    FleetChanged,
+    MediaStored,
+    PositionsSeen,
+    SessionsChanged,
+)
 from fleet.limits import Fence, FenceShape, FenceTrigger, VehicleLimits
+from fleet.media import Media, MediaReport
 from fleet.positions import ITEM_COLUMNS, PositionBatch
 from fleet.vehicles import CHINA, PLATE_COLORS, canonical_phone, plate_color_name
 
@@ -46,6 +55,9 @@ __all__ = [
     "FenceShape",
     "FenceTrigger",
     "FleetChanged",
+    "Media",
+    "MediaReport",
+    "MediaStored",
     "PositionBatch",
     "PositionsSeen",
     "Quarantined",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fleet.alarms import AlarmChange, RuleState
+from fleet.media import Media, MediaReport
 from fleet.positions import PositionBatch
 
 
@@ -112,3 +113,5 @@ class Commit:
     sessions: list[SessionChange] = field(default_factory=list)
     answers: list[CommandAnswer] = field(default_factory=list)
     messages: list[TerminalMessage] = field(default_factory=list)
+    media: list[Media] = field(default_factory=list)
+    media_reports: list[MediaReport] = field(default_factory=list)

@@ -49,6 +49,13 @@ class AlarmStepped:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaStored:
+    """Media were stored with these ids; read the rows for them."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FleetChanged:
     """Vehicles, terminals, limits or fences changed: whoever caches them reads them again."""
 

@@ -21,6 +21,7 @@ CONTRACT = {
     "alarms/{alarm_id}/claim": "post", "alarms/{alarm_id}/transfer": "post", "alarms/{alarm_id}/handle": "post",
     "alarms/{alarm_id}/close": "post", "alarms/claim": "post", "alarms/transfer": "post", "alarms/handle": "post",
     "alarms/close": "post", "users/desk": "get", "alarm-rules": "get", "commands": "get post", "commands/{command_id}": "get",
+    "media": "get", "media/{media_id}": "get delete", "media/{media_id}/content": "get", "media-reports": "get",
     "geofences": "get post", "geofences/{fence_id}": "get patch delete", "platforms": "get post",
     "platforms/{platform_id}": "get patch delete", "audit": "get", "settings": "get", "live": "get",
 }  # fmt: skip

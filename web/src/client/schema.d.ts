@@ -594,6 +594,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Media
+         * @description Newest recording first.
+         */
+        get: operations["list_media"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Media Reports
+         * @description What terminals said they recorded, newest first; what was not uploaded can be asked for by its `media_id`.
+         */
+        get: operations["list_media_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{media_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Media */
+        get: operations["get_media"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Media
+         * @description Remove it for good. Only administrators: it may be evidence.
+         */
+        delete: operations["delete_media"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/media/{media_id}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Media Content
+         * @description The bytes as the terminal sent them. Parts can be asked for (Range), so films can be seeked in.
+         */
+        get: operations["get_media_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/geofences": {
         parameters: {
             query?: never;
@@ -1263,6 +1344,7 @@ export interface components {
         /**
          * LiveDelta
          * @description What changed since ``seq - 1``; once a second, also when nothing did. ``fleet``: lists to read again.
+         *     ``media``: uploads that are new.
          */
         LiveDelta: {
             /**
@@ -1288,6 +1370,8 @@ export interface components {
             alarms: components["schemas"]["Alarm"][];
             /** Commands */
             commands: components["schemas"]["Command"][];
+            /** Media */
+            media: components["schemas"]["Media"][];
             /** Fleet */
             fleet: string[];
             stats: components["schemas"]["LiveStats"];
@@ -1388,6 +1472,120 @@ export interface components {
             ];
             /** Zoom */
             zoom: number;
+        };
+        /**
+         * Media
+         * @description A picture, sound or film that a terminal sent (多媒体数据上传, 0x0801). Its bytes: ``GET media/{id}/content``.
+         *
+         *     ``media_id`` is the terminal's own number, ``event_code`` is as sent (事件项编码), ``command_id`` the command that
+         *     asked for it. Position and speed are those of the recording, null where the terminal sent none.
+         */
+        Media: {
+            /** Id */
+            id: number;
+            /** Vehicle Id */
+            vehicle_id: number | null;
+            /** Plate */
+            plate: string | null;
+            /** Plate Color */
+            plate_color: number | null;
+            /** Phone */
+            phone: string;
+            /** Media Id */
+            media_id: number;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "image" | "audio" | "video" | "other";
+            /**
+             * Event
+             * @enum {string}
+             */
+            event: "platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance" | "other";
+            /** Event Code */
+            event_code: number;
+            /** Channel */
+            channel: number;
+            /**
+             * Time
+             * Format: date-time
+             * @description Of the recording; of the receipt where `time_source` says so.
+             */
+            time: string;
+            /**
+             * Time Source
+             * @enum {string}
+             */
+            time_source: "terminal" | "receipt";
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Latitude Deg */
+            latitude_deg: number | null;
+            /** Longitude Deg */
+            longitude_deg: number | null;
+            /** Speed Kmh */
+            speed_kmh: number | null;
+            /** Heading Deg */
+            heading_deg: number | null;
+            /** Alarm Flags */
+            alarm_flags: number | null;
+            /** Status Flags */
+            status_flags: number | null;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Content Type
+             * @description By the bytes; `application/octet-stream` when they are nothing we know.
+             */
+            content_type: string;
+            /** Sha256 */
+            sha256: string;
+            /** Command Id */
+            command_id: string | null;
+        };
+        /**
+         * MediaReport
+         * @description A terminal said that it recorded something (多媒体事件信息上传, 0x0800). ``upload_id``: the ``media`` that
+         *     followed, if one did.
+         */
+        MediaReport: {
+            /** Id */
+            id: number;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Vehicle Id */
+            vehicle_id: number | null;
+            /** Plate */
+            plate: string | null;
+            /** Plate Color */
+            plate_color: number | null;
+            /** Phone */
+            phone: string;
+            /** Media Id */
+            media_id: number;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "image" | "audio" | "video" | "other";
+            /**
+             * Event
+             * @enum {string}
+             */
+            event: "platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance" | "other";
+            /** Event Code */
+            event_code: number;
+            /** Channel */
+            channel: number;
+            /** Upload Id */
+            upload_id: number | null;
         };
         /**
          * NewGeofence
@@ -1694,6 +1892,20 @@ export interface components {
         Page_Geofence_: {
             /** Items */
             items: components["schemas"]["Geofence"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[MediaReport] */
+        Page_MediaReport_: {
+            /** Items */
+            items: components["schemas"]["MediaReport"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Media] */
+        Page_Media_: {
+            /** Items */
+            items: components["schemas"]["Media"][];
             /** Next */
             next: string | null;
         };
@@ -3663,6 +3875,212 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Command"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_media: {
+        parameters: {
+            query?: {
+                vehicle_id?: number | null;
+                /** @description Repeatable, or a comma list. */
+                type?: string[] | null;
+                /** @description What this command brought. */
+                command_id?: string | null;
+                /** @description Earliest time of recording. */
+                from?: string | null;
+                /** @description Latest time of recording. */
+                to?: string | null;
+                /** @description Most items to answer. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Media_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_media_reports: {
+        parameters: {
+            query?: {
+                vehicle_id?: number | null;
+                /** @description Earliest receipt. */
+                from?: string | null;
+                /** @description Latest receipt. */
+                to?: string | null;
+                /** @description Most items to answer. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MediaReport_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                media_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_media: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                media_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_media_content: {
+        parameters: {
+            query?: {
+                /** @description To keep: as an attachment, and with an entry in the audit. */
+                download?: boolean;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                media_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                    "audio/mpeg": unknown;
+                    "audio/wav": unknown;
+                    "image/jpeg": unknown;
+                    "image/png": unknown;
+                    "image/tiff": unknown;
+                    "video/mp4": unknown;
+                    "video/x-ms-wmv": unknown;
+                };
+            };
+            /** @description The part asked for with Range */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is what If-None-Match names */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such media, or its file is gone */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
