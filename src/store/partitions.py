@@ -106,6 +106,12 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     found = connection.execute(_BACKEND).fetchone()
     if found is None:
         return  # a schema without positions: tests of the migration runner
+    if found[0] == "timescaledb":
+        made = connection.execute(
+            "SELECT EXISTS (SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = 'positions')"
+        )
+        if made.fetchone() == (True,):  # asking for it again would take a lock that stops the writer
+            return
     with connection.transaction():
         if found[0] == "timescaledb":
             connection.execute(

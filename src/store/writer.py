@@ -26,7 +26,10 @@ _ATTEMPTS: Final = 5  # one for a repeat, the others for partitions that the ret
 _COLUMNS: Final = ", ".join(POSITION_COLUMNS)
 _COPY: Final = f"COPY positions ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _STAGE: Final = f"COPY positions_staging ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-_STAGING: Final = "CREATE TEMP TABLE IF NOT EXISTS positions_staging (LIKE positions) ON COMMIT DELETE ROWS"
+# With the defaults: a column that a newer schema added, NOT NULL with a default, is not among ours.
+_STAGING: Final = (
+    "CREATE TEMP TABLE IF NOT EXISTS positions_staging (LIKE positions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+)
 _MERGE: Final = (
     f"INSERT INTO positions ({_COLUMNS}) SELECT {_COLUMNS} FROM positions_staging "
     "ON CONFLICT (vehicle_id, time, terminal_id, fix_hash) DO NOTHING "
