@@ -1,35 +1,77 @@
-"""The generator's account held against the database: is everything that was answered stored, and once?"""
+"""The generator's account held against the database: is everything that was answered stored, and once?
+
+A link at a time, so that twenty minutes of load need no more memory than one minute.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psycopg
 
 from bench import frames
-from simulators.ledger import Ledger, Verdict
+from bench.generator import FIRST_SERIAL_NO
+from simulators.ledger import FixKey, Ledger, Verdict
+
+EXAMPLES: Final = 100
+
+STORED: Final = (
+    "SELECT (extract(epoch FROM time) * 1000000)::bigint, fix_hash FROM positions"
+    " WHERE terminal_id = (SELECT id FROM terminals WHERE phone = %s)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One link of the account. Answers come in the order of the reports: the first `answered` are the answered ones."""
+
+    link: int
+    prepared: int
+    last_time_s: int
+    sent: int
+    answered: int
+
+    def keys(self) -> list[FixKey]:
+        """Of all that was sent."""
+        matrix = frames.contents(self.link, self.prepared, FIRST_SERIAL_NO, self.last_time_s, 0, self.sent)
+        return frames.keys(matrix, self.link)
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """The account that ``generator.run(account=...)`` wrote."""
+    for text in path.read_text().splitlines():
+        yield Line(*json.loads(text))
 
 
 def read(path: Path) -> Ledger:
-    """The account that ``generator.run(account=...)`` wrote: per link ``[index, prepared, last time, sent, answered]``.
-
-    Answers come in the order of the reports, so the first ``answered`` of a link are the answered ones.
-    """
+    """All of it as a ledger: for short runs."""
     ledger = Ledger()
-    for line in path.read_text().splitlines():
-        link, prepared, last_time, sent, answered = json.loads(line)
-        keys = frames.keys(frames.contents(link, prepared, 2, last_time)[:sent], link)
-        for number, key in enumerate(keys):
-            ledger.sent(key, number + 2, 0.0)
-            if number < answered:
+    for line in lines(path):
+        for number, key in enumerate(line.keys()):
+            ledger.sent(key, number + FIRST_SERIAL_NO, 0.0)
+            if number < line.answered:
                 ledger.answered(key, 0.0)
     return ledger
 
 
 def compare(path: Path, connection: psycopg.Connection) -> Verdict:
-    rows = connection.execute(
-        "SELECT t.phone, (extract(epoch FROM p.time) * 1000000)::bigint, p.fix_hash"
-        " FROM positions p JOIN terminals t ON t.id = p.terminal_id"
-    )
-    return read(path).compare(rows)
+    """Every link's reports against the stored ones. Of what is wrong each link gives a hundred examples at most."""
+    verdict = Verdict(0, 0, 0)
+    for line in lines(path):
+        phone = frames.phone(line.link)
+        sent = line.keys()
+        times = Counter((phone, time_us, fix_hash) for time_us, fix_hash in connection.execute(STORED, [phone]))
+        verdict.sent += len(sent)
+        verdict.answered += line.answered
+        verdict.stored += len(times)
+        if len(times) == len(sent) == times.total() and all(key in times for key in sent):
+            continue
+        verdict.lost_answered += [key for key in sent[: line.answered] if key not in times][:EXAMPLES]
+        verdict.twice += [key for key, n in times.items() if n > 1][:EXAMPLES]
+        verdict.unknown += list(times.keys() - set(sent))[:EXAMPLES]
+    return verdict

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any, Final
 
 import psycopg
 
-from bench import account, generator, processes, server
+from bench import account, generator, loading, processes, server
 from simulators.ledger import Verdict
 
 STORED_S: Final = 120.0  # the longest wait until the last answered report is in the database
@@ -47,30 +46,16 @@ class CopyFloor:
     cpu_us_per_row: float  # of the database; 0 when it runs elsewhere
 
 
-def generate(host: str, port: int, options: argparse.Namespace, path: Path | None) -> generator.Result:
-    """The generator in a process of its own."""
-    command = [sys.executable, "-m", "bench.generator", "--host", host, "--port", str(port)]
-    command += ["--links", str(options.links), "--seconds", str(options.seconds), "--window", str(options.window)]
-    command += ["--rate", str(options.rate)] if options.rate else []
-    command += ["--account", str(path)] if path else ["--echo"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip())
-    return generator.Result(**json.loads(done.stdout))
-
-
-def echo_floor(options: argparse.Namespace) -> tuple[generator.Result, float]:
-    """The generator against a bare echo server; and that server's CPU per report, in microseconds."""
-    with subprocess.Popen([sys.executable, "-m", "bench.echo"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            port = int(process.stdout.readline().split()[1])
-            before = processes.own_cpu_s(process.pid)
-            result = generate("127.0.0.1", port, options, None)
-            cpu = processes.own_cpu_s(process.pid) - before
-        finally:
-            process.terminate()
-    return result, round(cpu / max(result.answered, 1) * 1e6, 2)
+def echo_floor(options: argparse.Namespace, folder: Path) -> tuple[generator.Result, float]:
+    """The generator against a bare echo on uvloop; and that server's CPU per report, in microseconds."""
+    return loading.echoed(
+        loading.UVLOOP_ECHO,
+        folder,
+        links=options.links,
+        seconds=options.seconds,
+        window=options.window,
+        rate=options.rate,
+    )
 
 
 def _cpu(running: server.Server, connection: psycopg.Connection) -> dict[str, float]:
@@ -84,10 +69,19 @@ def _cpu(running: server.Server, connection: psycopg.Connection) -> dict[str, fl
 
 
 def end_to_end(
-    running: server.Server, connection: psycopg.Connection, options: argparse.Namespace, path: Path
+    running: server.Server, connection: psycopg.Connection, options: argparse.Namespace, folder: Path
 ) -> EndToEnd:
     before = _cpu(running, connection)
-    load = generate(running.host, running.jt808_port, options, path)
+    with loading.loading(
+        running.host,
+        running.jt808_port,
+        folder,
+        links=options.links,
+        seconds=options.seconds,
+        window=options.window,
+        rate=options.rate,
+    ) as generator_process:
+        load = generator_process.finish()
     stored = _wait_stored(connection, load)
     took = time.time() - load.began_at
     after = _cpu(running, connection)
@@ -194,16 +188,15 @@ def main(arguments: Sequence[str] = ()) -> None:
     options = parser.parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory(prefix="roadwarden-bench-") as folder:
-            path = Path(folder) / "account"
             Path(folder).chmod(0o755)  # run by root, the embedded database has a user of its own
             print("floor: a bare echo server ...", flush=True)
-            echo, echo_us = echo_floor(options)
+            echo, echo_us = echo_floor(options, Path(folder))
             print("starting the server ...", flush=True)
             with server.running(Path(folder)) as running, psycopg.connect(running.dsn, autocommit=True) as connection:
                 print(f"{options.links} links, {options.seconds:g} s of load ...", flush=True)
-                whole = end_to_end(running, connection, options, path)
+                whole = end_to_end(running, connection, options, Path(folder))
                 print("holding the generator's account against the database ...", flush=True)
-                verdict = account.compare(path, connection)
+                verdict = account.compare(Path(folder) / "account", connection)
                 print("floor: COPY of the same rows ...", flush=True)
                 copy = copy_floor(connection)
     except (RuntimeError, psycopg.Error, OSError) as error:

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Final
 
 from bench import lone, processes
-from bench.end_to_end import echo_floor, generate
+from bench.end_to_end import echo_floor
+from bench.generator import Result
+from bench.loading import loading
 
 TOP: Final = 40
 
@@ -41,11 +43,11 @@ class Round:
 
 
 def measure(options: argparse.Namespace, folder: Path, *, profile: bool) -> Round:
-    echo, echo_us = echo_floor(options)
+    echo, echo_us = echo_floor(options, folder)
     with lone.running(folder) as gateway:
         before, before_kernel = gateway.cpu_s(), processes.kernel_cpu_s(gateway.pid)
         with perf(gateway.pid, folder / "perf.data") if profile else nullcontext():
-            load = generate(gateway.host, gateway.port, options, folder / "account")
+            load = _load(gateway, options, folder)
         after, after_kernel = gateway.cpu_s(), processes.kernel_cpu_s(gateway.pid)
         stats = gateway.stats()
     return Round(
@@ -57,6 +59,19 @@ def measure(options: argparse.Namespace, folder: Path, *, profile: bool) -> Roun
         records_per_group=stats["gateway_journal_records_total"] / stats["gateway_journal_groups_total"],
         p99_ms=load.p99_ms,
     )
+
+
+def _load(gateway: lone.LoneGateway, options: argparse.Namespace, folder: Path) -> Result:
+    with loading(
+        gateway.host,
+        gateway.port,
+        folder,
+        links=options.links,
+        seconds=options.seconds,
+        window=options.window,
+        rate=options.rate,
+    ) as load:
+        return load.finish()
 
 
 @contextmanager

@@ -94,8 +94,8 @@ class Foe:
 class Foes:
     """Equal parts of every kind."""
 
-    def __init__(self, host: str, port: int, count: int, seed: int = 1) -> None:
-        self._crowd = Crowd(host, port, count, first_phone=FIRST_PHONE)
+    def __init__(self, host: str, port: int, count: int, seed: int = 1, first_phone: int = FIRST_PHONE) -> None:
+        self._crowd = Crowd(host, port, count, first_phone=first_phone)
         self._crowd.comes_back = False
         self._crowd.receive_buffer_bytes = 4096  # who does not read wants its answers to pile up at the other end
         self.foes = [Foe(KINDS[n % len(KINDS)], member, seed + n) for n, member in enumerate(self._crowd.members)]
@@ -156,9 +156,10 @@ def main() -> None:
     parser.add_argument("--links", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first-phone", type=int, default=FIRST_PHONE)
     options = parser.parse_args()
     raise_file_limit()
-    foes = Foes(options.host, options.port, options.links, options.seed)
+    foes = Foes(options.host, options.port, options.links, options.seed, options.first_phone)
     if not foes.begin():
         sys.exit("bench.hostile: not all hostile links were let in")
     print("begun", flush=True)
