@@ -138,7 +138,7 @@ def groups() -> dict[str, float]:
     return {
         "declarative": best(lambda: [declared(body) for body in bodies], GROUP, 1.0),
         "struct and loop": best(lambda: [by_hand(body) for body in bodies], GROUP, 0.5),
-        "columnar": best(lambda: decode_locations(buffer, offsets, lengths, with_hash=False), GROUP, 0.5),
+        "columnar": best(lambda: decode_locations(buffer, offsets, lengths), GROUP, 0.5),
         "columnar, with the fixes' hash": best(lambda: decode_locations(buffer, offsets, lengths), GROUP, 0.5),
     }
 

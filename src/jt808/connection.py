@@ -333,6 +333,15 @@ class TerminalConnection:
         """The phone field's digits as on the wire; "" while nobody is authenticated."""
         return self._phone_field[-10 if len(self._phone_field) == 11 else -6 :].hex()
 
+    @property
+    def last_received(self) -> float:
+        """When the last whole good frame came."""
+        return self._last_received
+
+    def use_limits(self, limits: ConnectionLimits) -> None:
+        """Other bounds from now on; ask for `next_deadline` again."""
+        self._limits = limits
+
     def next_deadline(self) -> float | None:
         """When to call `on_time`; None once the link is closed. May move later without notice: ask again when due."""
         if self.state is State.CLOSED:
