@@ -17,6 +17,7 @@ class GatewayConfig:
     enrolment: str = "approve"  # approve | open: unknown terminals that register are taken in
     database_url: str | None = None  # None: the mirror of the terminals stays as it is
     journal_max_bytes: int = 20 << 30  # above it nothing is taken until the pipeline has caught up
+    disk_low_bytes: int = 1 << 30  # with less free under the journal, operators are told
     journal_interval_s: float = 0.005  # between two groups, under load
     max_pending_bytes: int = 64 << 20  # what waits in memory for the journal
     max_connections_per_address: int = 20_000  # whole fleets come through one carrier's NAT; loopback: no limit
@@ -25,6 +26,7 @@ class GatewayConfig:
     unauthenticated_s: float = 60.0
     unauthenticated_bytes: int = 64 * 1024
     idle_s: float = 900.0
+    logins_per_minute: int = 60  # of one terminal, and registrations; 0: no limit
     auth_failures: int = 3  # then the link is closed
     junk_bytes: int = 64 * 1024  # of an authenticated terminal, without a good frame among them
     lost_messages: int = 16  # sub-packaged ones in a row that were begun and never completed
@@ -35,6 +37,7 @@ class GatewayConfig:
     write_max_bytes: int = 48 * 1024  # ... and closed above this,
     write_stall_s: float = 30.0  # ... or after this time
     max_displacements_per_minute: int = 6  # more: two units with one identity
+    drain_s: float = 3.0  # at the end the links are closed over so long
     give_memory_back_s: float = 60.0  # freed memory goes back to the system this often
     tls_port: int | None = None  # None: no TLS listener; 0: choose
     tls_certificate: Path | None = None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,16 +18,18 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from fleet import SessionChange
+from ingest.certificates import Certificate
 from ingest.config import GatewayConfig
 from ingest.control import ControlServer, control_path
 from ingest.counters import Counters
 from ingest.deadlines import Deadlines
+from ingest.draining import close_spread
 from ingest.identities import BLOCKED, Identities, IdentityFile
 from ingest.identity_sync import IdentitySync
 from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
 from ingest.journal.facts import GatewayStarted, encode_fact
 from ingest.links import Address, TcpLink, TerminalLink, TlsLink, UdpEndpoint, peer_text
-from ingest.listening import Acceptor, bind_both, bind_tcp, raise_file_limit, tls_context
+from ingest.listening import Acceptor, bind_both, bind_tcp, raise_file_limit
 from ingest.login import LoginDesk
 from ingest.memory import give_back_for_ever, settle
 from ingest.proxying import ProxyPreface
@@ -91,11 +92,17 @@ class Gateway:
         self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
         self._lost_facts = False
         self._is_closed = False
+        self._hasten = asyncio.Event()
+        self._certificate: Certificate | None = None
         self._identities = Identities(
             IdentityFile(config.data_dir / "identities.sqlite"), on_changed=self._identity_changed
         )
         self._login = LoginDesk(
-            self, self._identities, is_open=config.enrolment == "open", max_terminals=config.max_terminals
+            self,
+            self._identities,
+            is_open=config.enrolment == "open",
+            max_terminals=config.max_terminals,
+            logins_per_minute=config.logins_per_minute,
         )
         self._journal = GroupCommitWriter(
             JournalFile(journal_path(config.data_dir), config.journal_max_bytes),
@@ -104,6 +111,7 @@ class Gateway:
             counters=self.counters,
             max_pending_bytes=config.max_pending_bytes,
             min_interval_s=config.journal_interval_s,
+            disk_low_bytes=config.disk_low_bytes,
         )
         self.append = self._journal.append  # the hot call, without a detour
         self._control = ControlServer(
@@ -130,7 +138,9 @@ class Gateway:
                  cannot be had.
         """
         config = self.config
-        context = tls_context(config.tls_certificate, config.tls_key) if config.tls_certificate else None
+        if config.tls_certificate is not None:
+            self._certificate = Certificate(config.tls_certificate, config.tls_key, self.counters)
+            self._tasks.append(asyncio.create_task(self._certificate.watch(), name="certificate"))
         self.loop = asyncio.get_running_loop()
         self.deadlines.open(self.loop)
         raise_file_limit()
@@ -146,18 +156,24 @@ class Gateway:
         self._tasks.append(
             asyncio.create_task(give_back_for_ever(self.config.give_memory_back_s), name="give memory back")
         )
-        return await self._listen(context)
+        return await self._listen()
 
-    async def _listen(self, context: ssl.SSLContext | None) -> str:
+    async def _listen(self) -> str:
         config = self.config
         link_class = ProxyPreface if config.proxies else TcpLink
         tcp, udp = bind_both(config.bind, config.port)
         self._acceptors.append(Acceptor(tcp, lambda: link_class(self), self.counters))
         _, self._udp = await self.loop.create_datagram_endpoint(lambda: UdpEndpoint(self), sock=udp)
-        if config.tls_port is not None and context is not None:
+        if config.tls_port is not None and (certificate := self._certificate) is not None:
             tls = bind_tcp(config.bind, config.tls_port)
             self._acceptors.append(
-                Acceptor(tls, lambda: TlsLink(self), self.counters, tls=context, handshake_s=config.unauthenticated_s)
+                Acceptor(
+                    tls,
+                    lambda: TlsLink(self),
+                    self.counters,
+                    tls=lambda: certificate.context,
+                    handshake_s=config.unauthenticated_s,
+                )
             )
             self.tls_address = peer_text(tls.getsockname())
             log.info("terminals with TLS: %s", self.tls_address)
@@ -170,8 +186,17 @@ class Gateway:
         host = ip_address(address[0])
         return any(host in network for network in self.config.proxies)
 
+    def reload(self) -> None:
+        """Read the certificate again (SIGHUP)."""
+        if self._certificate is not None:
+            self._certificate.look(asked=True)
+
+    def hasten(self) -> None:
+        """Close what is left of the links at once; before `close` it means that none shall be spread."""
+        self._hasten.set()
+
     async def close(self) -> None:
-        """Take nothing new, answer what is in the journal, log everybody off, close. Twice is once."""
+        """Take no new links, answer what is in the journal, log everybody off a few at a time, close. Twice is once."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -179,11 +204,10 @@ class Gateway:
             acceptor.close()
         if self._udp is not None:
             self._udp.is_closing = True
-        for link in self._links:
-            link.press(True)
-        await self._flush()
-        for one in [*self._links, *(self._udp.links() if self._udp else ())]:
-            one.end("gateway_stopped")
+        links = [*self._links, *(self._udp.links() if self._udp else ())]
+        await close_spread(links, self.config.drain_s, self._hasten, self._flush, "gateway_stopped")
+        for link in list(self._links):  # what was in its handshake when the listener closed
+            link.end("gateway_stopped")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -329,10 +353,13 @@ class Gateway:
             displaced = self.sessions.begin(phone, link, self.loop.time())
             if displaced is not None:
                 log.info("terminal %s: %s displaces %s", phone, link.peer, displaced.peer)
-                displaced.end("displaced")
+                is_flagged = self.sessions.is_contested(phone, self.loop.time())
+                displaced.end("duplicate_identity" if is_flagged else "displaced")
             link.connection.continue_serial_no(self._serial_nos.pop(phone, 0))
         link.connection.authenticated(header, edition)
         link.took_over(phone)
+        if message.imei and not (len(message.imei) == 15 and message.imei.isdecimal()):
+            self.counters["imeis_malformed"] += 1  # makers fill the field with what they like; it is kept as it is
         if is_new:
             imei, version = message.imei or "", message.software_version or ""
             self._tell_session(link, now_us, online=True, reason="", imei=imei, software_version=version)
@@ -428,16 +455,22 @@ class Gateway:
         return {"phones": list(self.sessions)}
 
     async def _stats(self, request: dict[str, Any]) -> dict[str, Any]:
+        watch = self._journal.watch
         gauges = {
             "gateway_sessions": len(self.sessions),
             "gateway_links{transport=tcp}": len(self._links),
             "gateway_links{transport=udp}": len(self._udp) if self._udp else 0,
+            "gateway_identities_contested": self.sessions.contested(self.loop.time()),
             "gateway_terminals": len(self._identities),
             "gateway_paused": int(self.is_pressed),
             "gateway_journal_failing": int(self._journal.is_failing),
             "gateway_journal_pending_bytes": self._journal.pending_bytes,
             "gateway_journal_offset": self._journal.last_offset,
-            "gateway_journal_size_bytes": await self._journal.size_bytes(),
+            "gateway_journal_size_bytes": watch.space.used,
+            "gateway_journal_bound_bytes": watch.space.bound,
+            "gateway_journal_level": watch.level,
+            "gateway_disk_free_bytes": watch.space.free,
+            "gateway_disk_low": int(watch.is_disk_low),
         }
         return {"stats": self.counters.metrics("gateway") | gauges}
 
@@ -451,23 +484,35 @@ def is_loopback(host: str) -> bool:
 
 async def run_gateway(
     config: GatewayConfig,
-    on_ready: Callable[[str], None] | None = None,
+    on_ready: Callable[..., None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run until `stop` is set; without one, until SIGTERM or SIGINT.
+    """Run until `stop` is set; without one, until SIGTERM or SIGINT, of which a second one hastens the end. SIGHUP has
+    the TLS certificate read again.
 
-    Args:    on_ready: called with HOST:PORT once terminals can connect.
+    Args:    on_ready: called with HOST:PORT once terminals can connect, and with the TLS listener's, if there is one.
     """
+    gateway = Gateway(config)
     if stop is None:
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateway = Gateway(config)
+        _heed_signals(gateway, stop)
     try:
         address = await gateway.start()
         settle()
         if on_ready is not None:
-            on_ready(address)
+            on_ready(address, *([gateway.tls_address] if gateway.tls_address else ()))
         await stop.wait()
     finally:
         await gateway.close()
+
+
+def _heed_signals(gateway: Gateway, stop: asyncio.Event) -> None:
+    def end() -> None:
+        if stop.is_set():
+            gateway.hasten()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, gateway.reload)

@@ -360,6 +360,7 @@ class UdpEndpoint(asyncio.DatagramProtocol):
         gateway = self._gateway
         gateway.counters["bytes_received"] += len(data)
         if self.is_closing:
+            gateway.counters.count("datagrams_dropped", "closing")
             return
         for frame in deframe_datagram(data):
             if isinstance(frame, BadFrame):

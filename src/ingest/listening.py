@@ -8,7 +8,6 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from ingest.counters import Counters
@@ -42,6 +41,7 @@ LINK_OPTIONS: Final = (
 BACKLOG: Final = 4096
 ACCEPTED_AT_ONCE: Final = 32
 NO_FILES_PAUSE_S: Final = 1.0
+HANDSHAKES_AT_ONCE: Final = 2000  # of TLS; a stranger who never finishes one costs as much as a terminal
 
 
 class Acceptor:
@@ -58,10 +58,11 @@ class Acceptor:
         make: Callable[[], asyncio.Protocol],
         counters: Counters,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         handshake_s: float | None = None,
     ) -> None:
-        """Args:  listener: bound and non-blocking; it is closed here. handshake_s: for TLS."""
+        """Args:  listener: bound and non-blocking; it is closed here. tls: what to greet the next one with;
+        handshake_s: its time for it."""
         self._listener = listener
         self._make = make
         self._counters = counters
@@ -88,6 +89,10 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
                 self._pause = self._loop.call_later(NO_FILES_PAUSE_S, self._resume)
                 return
+            if self._tls is not None and len(self._begun) >= HANDSHAKES_AT_ONCE:
+                self._counters.count("links_refused", "handshakes_full")
+                connection.close()
+                continue
             connection.setblocking(False)
             task = self._loop.create_task(self._begin(connection))
             self._begun.add(task)
@@ -96,7 +101,10 @@ class Acceptor:
     async def _begin(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._make, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake_s
+                self._make,
+                connection,
+                ssl=None if self._tls is None else self._tls(),
+                ssl_handshake_timeout=self._handshake_s,
             )
         except OSError:  # gone already, or no TLS: SSLError is one of them
             self._counters["links_stillborn"] += 1
@@ -155,17 +163,3 @@ def bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
-    """What the TLS listener speaks: TLS 1.2 and later.
-
-    Args:    certificate: PEM, the chain from the server's own on. key: PEM; None: it stands in the same file.
-    Raises:  OSError: a file cannot be read or does not fit the other; its name is in the text.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise OSError(f"TLS certificate {certificate}, key {key or certificate}: {error}") from error
-    return context

@@ -24,6 +24,7 @@ from ingest.identities import (
 from ingest.journal import EDITION_CODES, Kind
 from ingest.journal.facts import Fact, Unregistered, encode_fact
 from ingest.links import TerminalLink
+from ingest.pace import Pace
 from jt808.errors import PeerError, Result
 from jt808.events import AuthRequested, RegisterRequested, UnregisterRequested
 from jt808.header import Edition, Header
@@ -38,6 +39,9 @@ REFUSED_AGAIN_AFTER_US: Final = 60_000_000
 REFUSED_REMEMBERED: Final = 10_000
 REFUSED_PER_S: Final = 50
 FINGERPRINT_BYTES: Final = 8
+HOLDER_SILENT_S: Final = 90.0
+"""Whoever holds a contested identity and was not heard of for so long has lost it to the next who logs in: a terminal
+that left its old link half open is not locked out by it for longer."""
 
 
 def fingerprint(body: bytes) -> bytes:
@@ -74,13 +78,23 @@ class RefusalGate:
 class LoginDesk:
     """Answers 0x0100, 0x0102 and 0x0003."""
 
-    def __init__(self, gateway: Gateway, identities: Identities, *, is_open: bool, max_terminals: int) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        identities: Identities,
+        *,
+        is_open: bool,
+        max_terminals: int,
+        logins_per_minute: int,
+    ) -> None:
         self._gateway = gateway
         self._identities = identities
         self._counters = gateway.counters
         self._is_open = is_open
         self._max_terminals = max_terminals
         self._gate = RefusalGate()
+        self._logins = Pace(logins_per_minute)
+        self._registrations = Pace(logins_per_minute)
 
     # ---- 0x0100
 
@@ -109,6 +123,10 @@ class LoginDesk:
         admission = admit(identity, message.terminal_id, is_open=self._is_open)
         if not admission.result and identity is None and len(self._identities) >= self._max_terminals:
             admission = Admission(4, "too_many_terminals")
+        if not admission.result and not self._registrations.allows(phone, self._gateway.loop.time()):
+            self._counters.count("registrations_ignored", "too_often")  # each costs an fsync and rows in the database
+            link.end("registers_too_often")
+            return
         if admission.result:
             self._refuse(link, header, message, admission, now_us)
         else:
@@ -201,8 +219,27 @@ class LoginDesk:
             if link.connection.refuse_authentication(header):
                 link.end("auth_failures")
             return
+        if reason := self._obstacle(link, phone):
+            # Not answered: a terminal that is told "failed" takes its code for void and registers anew, which would
+            # void the code of the other one.
+            self._counters.count("logins_refused", reason)
+            link.end(reason)
+            return
         edition = Edition(identity.edition) if identity.edition else None
         self._gateway.begin_session(link, header, phone, edition, message, now_us)
+
+    def _obstacle(self, link: TerminalLink, phone: str) -> str:
+        """Why a terminal that showed the right code is not let in on this link; "" when nothing speaks against it."""
+        if link.phone == phone:
+            return ""
+        now = self._gateway.loop.time()
+        sessions = self._gateway.sessions
+        if not self._logins.allows(phone, now):
+            return "logs_in_too_often"
+        holder = sessions.get(phone)
+        if holder is None or not sessions.is_contested(phone, now):
+            return ""
+        return "duplicate_identity" if now - holder.connection.last_received < HOLDER_SILENT_S else ""
 
     def _check(
         self, identity: Identity | None, header: Header, body: bytes

@@ -44,14 +44,16 @@ async def gateway(settings: Settings) -> None:
         tls_port=settings.jt808_tls_port,
         tls_certificate=settings.jt808_tls_certificate,
         tls_key=settings.jt808_tls_key,
+        disk_low_bytes=settings.disk_low_bytes,
+        drain_s=settings.jt808_drain_s,
         proxies=parse_networks(settings.jt808_proxies),
     )
     is_ready = False
 
-    def on_ready(address: str) -> None:
+    def on_ready(*addresses: str) -> None:
         nonlocal is_ready
         is_ready = True
-        tell_parent(ready={"jt808": address})
+        tell_parent(ready=dict(zip(("jt808", "jt808_tls"), addresses, strict=False)))
 
     try:
         await run_gateway(config, on_ready)
@@ -77,6 +79,7 @@ ROLES: Final = {"gateway": gateway, "core": core}
 
 def main() -> None:
     end_with_parent()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is heeded
     name = sys.argv[1] if len(sys.argv) == 2 else ""
     if name not in ROLES:
         sys.exit(f"usage: python -m roadwarden.roles {'|'.join(ROLES)}")

@@ -4,10 +4,13 @@ The supervisor starts two roles, each in its own process and each restartable al
 journal) and the *core* (pipeline, alarms, commands, 809, API); and beside them the embedded PostgreSQL, unless a server
 is given. The roles do not wait for it: after a host's crash it may recover for minutes, and terminals report meanwhile.
 What dies is started again; a port once chosen is kept. kill -9 of the supervisor ends the whole tree.
+
+SIGTERM or Ctrl-C ends it in order, a second one sooner. SIGHUP has the gateway read its TLS certificate again.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
@@ -20,17 +23,20 @@ from roadwarden.ports import free_port
 from roadwarden.postgres import PostgresKeeper
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
 from roadwarden.settings import Settings
+from roadwarden.status import STATUS_FILE, STEADY_S
 from store import EmbeddedPostgres, EmbeddedPostgresError
 
 log = logging.getLogger("roadwarden.serve")
 
 PREDECESSOR_S: Final = 60.0  # a server that was killed may still be writing its last checkpoint
 POLL_S: Final = 0.1
-STEADY_S: Final = 30.0  # who ran this long is no crash loop
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 10.0
-ROLES: Final = {"gateway": 4.0, "core": 4.0}
-"""Name, and how long it may take to end; in the order in which they are ended."""
+ROLES: Final = {"gateway": 4.0, "core": 5.0}
+"""Name, and how long it may take to end, the gateway besides its window for closing links; in the order in which they
+are ended."""
+ADDRESSES: Final = ("jt808", "http", "jt809", "jt808_tls")
+"""What is said when the server is ready, in this order; what comes later is added at the end."""
 
 
 @dataclass(slots=True)
@@ -42,6 +48,7 @@ class Role:
     starts: int = 0
     crashes: int = 0  # in a row
     next_start: float = 0.0
+    started: float = 0.0  # seconds since 1970
     ready: dict[str, str] = field(default_factory=dict)  # where it listens
     failure: str = ""  # what it said for good-bye
 
@@ -67,14 +74,13 @@ class Supervisor:
         self._stopping = threading.Event()
         self._announced = False
         self._environment = {"ROADWARDEN_DATA_DIR": str(settings.data_dir)}
-        for name in ("jt808", "http", "jt809"):
+        for name in ADDRESSES:
             if getattr(settings, f"{name}_port") == 0:
                 self._environment[f"ROADWARDEN_{name.upper()}_PORT"] = str(free_port(settings.bind))
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+        self._heed_signals()
         settings = self._settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,6 +102,25 @@ class Supervisor:
             lock.release()
         return 0
 
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._end())
+        # Of a terminal window that is closed SIGHUP means something else: there it ends us, as it ends others.
+        if sys.stdin is None or not sys.stdin.isatty():
+            signal.signal(signal.SIGHUP, lambda *_: self._reload())
+
+    def _end(self) -> None:
+        if self._stopping.is_set():  # somebody is in a hurry
+            for role in self._roles:
+                if role.child is not None:
+                    role.child.stop()
+        self._stopping.set()
+
+    def _reload(self) -> None:
+        for role in self._roles:
+            if role.name == "gateway" and role.ready and role.child is not None:
+                role.child.stop(signal.SIGHUP)
+
     def _begin_postgres(self) -> None:
         postgres = EmbeddedPostgres(self._settings.data_dir / "postgres", bin_dir=self._settings.postgres_bin)
         self._environment["ROADWARDEN_DATABASE_URL"] = postgres.prepare()
@@ -114,6 +139,7 @@ class Supervisor:
             if role.child is not None and role.child.exit_code is not None:
                 role.child.join()  # its last words
                 role.ended(now)
+                self._tell_status()
             if role.child is None and now >= role.next_start and not role.failure:
                 self._start(role)
 
@@ -122,6 +148,22 @@ class Supervisor:
         role.child = Child(
             role.name, ["roadwarden.roles", role.name], self._environment, lambda line: self._heard(role, heard(line))
         )
+        role.started = time.time()
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        """Write down how often each role was started and has crashed in a row, for the core to tell operators."""
+        status = {
+            role.name: {"starts": role.starts, "crashes": role.crashes, "started": role.started} for role in self._roles
+        }
+        path = self._settings.run_dir / STATUS_FILE
+        new = path.with_suffix(".new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(json.dumps(status))
+            new.replace(path)
+        except OSError as error:  # a full disk: telling must not end what runs
+            log.warning("%s cannot be written: %s", path, error)
 
     def _heard(self, role: Role, message: dict[str, Any]) -> None:
         """A child says something (called from its reader thread)."""
@@ -139,14 +181,15 @@ class Supervisor:
         if not self._announced and all(role.ready for role in self._roles):
             self._announced = True
             addresses = {name: address for role in self._roles for name, address in role.ready.items()}
-            line = " ".join(f"{name}={addresses[name]}" for name in ("jt808", "http", "jt809"))
+            line = " ".join(f"{name}={addresses[name]}" for name in ADDRESSES if name in addresses)
             print(f"listening {line}", flush=True)
 
     def _stop(self) -> None:
         """Terminals first, so that what they were promised is on disk; then the core drains; then the database."""
         for role in self._roles:
             if role.child is not None:
-                role.child.end(ROLES[role.name])
+                extra_s = self._settings.jt808_drain_s if role.name == "gateway" else 0.0
+                role.child.end(ROLES[role.name] + extra_s)
         if self._keeper is not None:
             self._keeper.stop()
 

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     jt808_connections_per_address: int = Field(
         20_000, ge=1, description="more connections from one address are refused; loopback: no limit"
     )
+    jt808_drain_s: float = Field(
+        3.0, ge=0, le=60, description="when the server is stopped, terminals are sent away spread over so long"
+    )
     http_port: Port = Field(8080, description="console and API; 0 chooses a free port")
     jt809_port: Port = Field(6809, description="sub links of superior platforms; 0 chooses a free port")
     admin_password: SecretStr | None = Field(
@@ -89,6 +92,7 @@ class Settings(BaseSettings):
     journal_max_bytes: int = Field(
         20 * 1024**3, ge=1024**2, description="above this size of the journal reports are no longer taken"
     )
+    disk_low_bytes: int = Field(1024**3, ge=0, description="with less free on the journal's disk operators are warned")
     retention_days: int = Field(190, ge=1, le=3660, description="positions older than this are dropped (law: 6 months)")
     command_timeout_s: float = Field(10.0, gt=0, le=600, description="first wait for a terminal's answer to a command")
     command_attempts: int = Field(3, ge=1, le=10, description="how often a command is sent before it has timed out")

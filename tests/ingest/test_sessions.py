@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.counters import Counters
-from ingest.sessions import Sessions
+from ingest.sessions import CONTESTED_S, Sessions
 
 
 def test_the_newest_link_wins_and_the_old_one_ends_nothing() -> None:
@@ -34,6 +34,11 @@ def test_two_units_with_one_identity_are_flagged(caplog: pytest.LogCaptureFixtur
     assert counters["duplicate_identities"] == 1
     assert "two units share this identity" in caplog.text
     assert counters["sessions_displaced"] == 7
+    assert sessions.is_contested("1", 8.0)
+    assert not sessions.is_contested("2", 8.0)
+    assert sessions.contested(8.0) == 1
+    assert not sessions.is_contested("1", 7.0 + CONTESTED_S)
+    assert sessions.contested(7.0 + CONTESTED_S) == 0
 
 
 def test_now_and_then_is_nothing_to_flag() -> None:
@@ -42,4 +47,4 @@ def test_now_and_then_is_nothing_to_flag() -> None:
     for number in range(50):
         sessions.begin("1", number, number * 20.0)
     assert counters["duplicate_identities"] == 0
-    assert len(sessions._displaced_at) == 1
+    assert len(sessions._displaced) == 1

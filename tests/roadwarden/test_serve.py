@@ -211,7 +211,7 @@ def test_the_order_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             self.name = name
 
         def end(self, timeout_s: float) -> None:
-            assert timeout_s <= 5
+            assert timeout_s <= 7
             ended.append(self.name)
 
     monkeypatch.setattr(serve_module, "Child", FakeChild)

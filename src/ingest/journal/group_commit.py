@@ -21,12 +21,14 @@ from typing import Any, Final, Protocol
 
 from ingest.counters import Counters
 from ingest.journal.base import RECORD_HEADER, JournalFull, StoredCallback
+from ingest.journal.space import Space, SpaceWatch
 
 log = logging.getLogger(__name__)
 
 MAX_GROUP_RECORDS: Final = 20_000
 MAX_GROUP_BYTES: Final = 4 << 20
 HOUSEKEEPING_S: Final = 0.5
+LOOK_EVERY: Final = 4  # times of housekeeping between two looks at the space that is left
 
 
 class WritableFile(Protocol):
@@ -37,7 +39,7 @@ class WritableFile(Protocol):
 
     def open(self) -> None: ...
     def write(self, records: int, parts: Sequence[bytes]) -> int: ...
-    def size_bytes(self) -> int: ...
+    def space(self) -> Space: ...
     def wants_trim(self) -> bool: ...
     def trim(self) -> bool: ...
     def close(self) -> None: ...
@@ -72,10 +74,12 @@ class GroupCommitWriter:
         max_pending_bytes: int = 64 << 20,
         min_interval_s: float = 0.005,
         retry_s: float = 1.0,
+        disk_low_bytes: int = 1 << 30,
     ) -> None:
         """Args:
         on_pressure: called with True when half the bound is held because the disk is slow (stop reading), with False
             when it is over. While writing fails it is not called: links go on, what is too much is dropped.
+        disk_low_bytes: with less free on its disk, that is said (see `watch`).
         max_pending_bytes: bound of what waits in memory; urgent records may use a quarter more.
         """
         self.counters = counters if counters is not None else Counters()
@@ -99,6 +103,10 @@ class GroupCommitWriter:
         self._stored = 0
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._trimming = False
+        self._looking = False
+        self._housekept = 0
+        self.watch = SpaceWatch(disk_low_bytes)
+        """How full it was when last looked at, some seconds ago."""
         self._closed = False
         self._tick: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -107,6 +115,7 @@ class GroupCommitWriter:
         """Raises JournalError when the file cannot be used."""
         self._loop = asyncio.get_running_loop()
         await self._loop.run_in_executor(self._executor, self._file.open)
+        self.watch.look(await self._loop.run_in_executor(self._executor, self._file.space))
         self._tick = self._loop.call_later(HOUSEKEEPING_S, self._housekeep)
 
     @property
@@ -125,9 +134,6 @@ class GroupCommitWriter:
     @property
     def is_failing(self) -> bool:
         return self._failing_since is not None
-
-    async def size_bytes(self) -> int:
-        return await self._loop.run_in_executor(self._executor, self._file.size_bytes)
 
     def append(
         self,
@@ -253,10 +259,26 @@ class GroupCommitWriter:
             await waiter
 
     def _housekeep(self) -> None:
-        """Twice a second: let the thread trim when the reader has said so."""
+        """Twice a second: let the thread trim when the reader has said so; now and then see how full it is."""
         self._tick = self._loop.call_later(HOUSEKEEPING_S, self._housekeep)
+        if self._housekept % LOOK_EVERY == LOOK_EVERY - 1 and not self._looking:
+            self._looking = True  # behind what is written now, which may take its time: nobody waits for this
+            self._executor.submit(self._file.space).add_done_callback(self._looked)
+        self._housekept += 1
         if not self._trimming and self._file.wants_trim():
             self._trim_on()
+
+    def _looked(self, future: Future[Space]) -> None:
+        """In the writer's thread."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._look_done, future)
+
+    def _look_done(self, future: Future[Space]) -> None:
+        self._looking = False
+        if (error := future.exception()) is None:
+            self.watch.look(future.result())
+        else:
+            log.debug("cannot see how full the journal is: %s", error)
 
     def _trim_on(self) -> None:
         self._trimming = True

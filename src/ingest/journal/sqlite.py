@@ -28,8 +28,11 @@ from typing import Final
 import numpy as np
 
 from ingest.journal.base import HEADER_DTYPE, RECORD_HEADER, Group, JournalError, JournalFull
+from ingest.journal.space import Space
 
 log = logging.getLogger(__name__)
+
+MAX_READ_BYTES: Final = 32 << 20  # of groups at once: a record of media may have several MiB
 
 APPLICATION_ID: Final = 0x52574A4C  # "RWJL", in the file's header
 FORMAT: Final = 1
@@ -162,6 +165,11 @@ class JournalFile:
         free = _pragma(connection, "freelist_count")
         return (pages - free) * PAGE_BYTES
 
+    def space(self) -> Space:
+        """How full it is, and the disk under it. Raises: sqlite3.Error, OSError."""
+        disk = os.statvfs(self.path.parent)
+        return Space(self.size_bytes(), self._max_bytes, disk.f_bavail * disk.f_frsize)
+
     def wants_trim(self) -> bool:
         """Has the reader said that more groups are done with?"""
         return self._trim_target() > self._trimmed
@@ -292,14 +300,15 @@ class SqliteJournalReader:
             return []
         self._seen_version = _pragma(connection, "data_version")
         groups: list[Group] = []
-        total = 0
+        total = size = 0
         cursor = connection.execute(
             "SELECT id, records, closed_us, payload FROM groups WHERE id > ? ORDER BY id", (after,)
         )
         try:
             for offset, records, closed_us, payload in cursor:
                 total += records
-                if groups and total > max_records:
+                size += len(payload)
+                if groups and (total > max_records or size > MAX_READ_BYTES):
                     break
                 groups.append(_group(offset, records, closed_us, payload))
         finally:
