@@ -41,8 +41,16 @@ class LivePlatform(BaseModel):
     backlog: int
 
 
+class SystemNotice(BaseModel):
+    """What operators have to be told of the server itself; there until it is no longer so."""
+
+    code: str
+    severity: Literal["warning", "error"]
+    detail: str
+
+
 class LiveStats(BaseModel):
-    """``alarms``: open and not late, by severity. ``reports_per_s``: over the last 10 s."""
+    """``alarms``: open and not late, by severity. ``reports_per_s``: over the last 10 s. ``notices``: worst first."""
 
     online: int
     vehicles: int
@@ -50,6 +58,7 @@ class LiveStats(BaseModel):
     alarms: dict[str, int]
     database: UpDown
     journal_lag_s: float
+    notices: list[SystemNotice]
     platforms: list[LivePlatform]
 
 

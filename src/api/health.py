@@ -27,7 +27,7 @@ async def get_liveness() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: {"description": "Some part is not ready; the body says which."}})
 async def get_readiness(response: Response, services: ServicesDep) -> dict[str, Any]:
-    """Every part can do its work; 503 with the reason by part when one cannot."""
+    """Every part can do its work; 503 with the reason by part when one cannot. ``notices``: what operators are told."""
     parts: dict[str, bool | str]
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -38,7 +38,7 @@ async def get_readiness(response: Response, services: ServicesDep) -> dict[str, 
     is_ready = all(state is True for state in parts.values())
     if not is_ready:
         response.status_code = 503
-    return {"status": "ready" if is_ready else "not ready", "parts": parts}
+    return {"status": "ready" if is_ready else "not ready", "parts": parts, "notices": services.notices()}
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

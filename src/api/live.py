@@ -394,6 +394,7 @@ class LiveHub:
             "alarms": {str(severity): self._board.counts.get(severity, 0) for severity in (1, 2, 3, 4)},
             "database": "up" if self._is_database_up else "down",
             "journal_lag_s": round(self._services.journal_lag_s(), 1),
+            "notices": self._services.notices(),
             "platforms": [
                 {
                     "id": status["id"], "name": self._platform_names.get(status["id"], ""),

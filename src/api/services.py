@@ -69,6 +69,8 @@ class Services:
 
     ``gateway_stats`` and ``pipeline_stats`` give counters and gauges by name, ``gateway_frames_total`` or
     ``gateway_bad_frames_total{reason=bad_check}``; {} when the part is away.
+    ``notices`` is what operators have to be told of the server itself: ``code``, ``severity`` ("warning", "error") and
+    ``detail``, a sentence; the worst first.
     ``readiness`` gives for each part True when it is ready, else False or the reason in words; it must not raise.
     """
 
@@ -79,5 +81,6 @@ class Services:
     gateway_stats: Callable[[], Awaitable[Mapping[str, Any]]] = _no_stats
     pipeline_stats: Callable[[], Mapping[str, float]] = dict
     journal_lag_s: Callable[[], float] = lambda: 0.0
+    notices: Callable[[], list[dict[str, str]]] = list
     media: MediaStore | None = None  # without it there are no files
     readiness: Callable[[], Awaitable[Mapping[str, bool | str]]] = _ready

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from typing import Any, Final, cast
@@ -28,6 +29,7 @@ from ingest.preview import Preview
 from roadwarden.parts import engine_defaults, plausible
 from roadwarden.process import CannotStart, tell_parent
 from roadwarden.settings import Settings
+from roadwarden.status import Notice, Seen, crash_loops, notices, read_roles
 from store import partitions
 from store.queries import engine as engine_queries
 
@@ -38,6 +40,8 @@ COMMAND_CHANNEL: Final = "roadwarden_commands"
 RETENTION_EVERY_S: Final = 3600.0
 RETRY_S: Final = 0.5
 PING_S: Final = 2.0
+LOOK_EVERY_S: Final = 2.0
+DRAIN_S: Final = 2.0  # to store what is in the journal, before the end
 
 
 class Core:
@@ -75,6 +79,8 @@ class Core:
             ),
         )
         self._migrated = False
+        self._notices: list[Notice] = []
+        self._journal_failing = False
 
     async def run(self, stop: asyncio.Event) -> None:
         try:
@@ -88,11 +94,14 @@ class Core:
         parts: dict[str, Coroutine[Any, Any, Any]] = {
             "web": serve_web(web, web_socket),
             "control": self.control.run(),
+            "look": self._look(),
             "behind the journal": self._behind_the_journal(),
         }
         tasks = {asyncio.create_task(part, name=name) for name, part in parts.items()}
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait(tasks | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping in done:
+            await self._drain()
         web.should_exit = True
         for task in tasks:
             if task.get_name() != "web":
@@ -103,6 +112,28 @@ class Core:
         for task in done - {stopping}:
             if not task.cancelled() and task.exception() is not None:
                 raise RuntimeError(f"{task.get_name()} failed") from task.exception()
+
+    async def _drain(self) -> None:
+        """Store what is in the journal by now, as far as time allows; the rest is stored after the next start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                last = await self.journal.last_offset() if self.pipeline.status.running else 0
+                while self.pipeline.status.offset < last and await self._answers():  # noqa: ASYNC110 (tells nobody)
+                    await asyncio.sleep(0.02)
+
+    async def _look(self) -> None:
+        """Keep what operators are to be told up to date."""
+        while True:
+            gateway = await self.control.stats()
+            self._journal_failing = bool(gateway.get("gateway_journal_failing"))
+            seen = Seen(
+                is_database_up=await self._answers(),
+                lag_s=self.pipeline.status.lag_s(wall_clock_us()),
+                gateway=gateway,
+                roles=read_roles(self._settings.run_dir),
+            )
+            self._notices = notices(seen, time.time())
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _behind_the_journal(self) -> None:
         """All that needs the schema: it waits for the database, then runs."""
@@ -182,6 +213,7 @@ class Core:
             pipeline_stats=self._pipeline_stats,
             journal_lag_s=lambda: self.pipeline.status.lag_s(wall_clock_us()),
             readiness=self._readiness,
+            notices=lambda: self._notices,
         )
 
     def _pipeline_stats(self) -> Mapping[str, float]:
@@ -194,7 +226,11 @@ class Core:
             f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged().items()
         }
         lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
-        return counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
+        starts = {
+            f"role_starts_total{{role={name}}}": float(role["starts"])
+            for name, role in read_roles(self._settings.run_dir).items()
+        }
+        return starts | counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
 
     async def _answers(self) -> bool:
         """Whether the database answers now, not when it was last used."""
@@ -211,6 +247,8 @@ class Core:
             "schema": self._migrated or "the schema is not there yet",
             "pipeline": self.pipeline.status.running or "the pipeline has not started",
             "gateway": self.control.is_connected or "the gateway process does not answer",
+            "journal": not self._journal_failing or "the journal cannot be written; no report is answered",
+            **crash_loops(read_roles(self._settings.run_dir), time.time()),
         }
 
 
