@@ -18,7 +18,7 @@ from enum import IntEnum
 class Result(IntEnum):
     """Result of a general response (通用应答), 0x0001 and 0x8001.
 
-    Source: JT/T 808-2013 and -2019 §8.1, §8.2; ``ALARM_CONFIRMED`` only in 0x8001 and not in 2011.
+    Source: JT/T 808-2013 and -2019, tables of 0x0001 and 0x8001; ``ALARM_CONFIRMED`` only in 0x8001 and not in 2011.
     """
 
     OK = 0  # 成功/确认

@@ -1,10 +1,12 @@
 """Pieces that message layouts share: times, texts, scaled numbers, and the labels of the bodies' fields.
 
-Source: JT/T 808-2013 and -2019 §4.2 (data types): BCD, STRING in GBK; times are GMT+8.
+Source: JT/T 808-2013 and -2019, data types (clause not checked): BCD, STRING in GBK; times are GMT+8. 2011 ends a STRING
+with 00 (its table 1); we read that, and write texts as the later editions do, as every implementation known to us does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
@@ -142,8 +144,34 @@ def encode_bcd_time(time: datetime | None) -> bytes:
 
 def decode_text(raw: bytes) -> str:
     """GBK text (read as gb18030, its superset), without the 00s behind it (2011 ends a STRING with one; terminals pad
-    plates with them). What is no text reads U+FFFD, never an error: a bad character costs that character."""
-    return raw.rstrip(b"\0").decode("gb18030", "replace").replace("\0", NOT_A_CHARACTER)
+    plates with them). What is no text reads U+FFFD, never an error: a bad character costs that character.
+
+    Terminals are seen that send UTF-8 instead; :func:`is_utf8` tells.
+    """
+    raw = raw.rstrip(b"\0")
+    encoding = "utf-8" if is_utf8(raw) else "gb18030"
+    return raw.decode(encoding, "replace").replace("\0", NOT_A_CHARACTER)
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are Chinese text in UTF-8, which deviates from the standard's GBK.
+
+    Most bytes that are UTF-8 are GBK as well. They are taken for UTF-8 when all of them read as Chinese. Of random
+    pairs of GBK's 21,000 characters one in 260 does so, of the 6,763 of GB 2312 none; three in a row, one in 20,000.
+    """
+    if raw.isascii():
+        return False
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return _CHINESE.fullmatch(text) is not None and _IDEOGRAPH.search(text) is not None
+
+
+_CHINESE: Final = re.compile(
+    r"[\x00-\x7f\u00b7\u2010-\u203b\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffee]*"
+)
+_IDEOGRAPH: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def encode_text(text: str) -> bytes:
@@ -331,6 +359,7 @@ __all__ = [
     "digits",
     "encode_bcd_time",
     "encode_text",
+    "is_utf8",
     "labels",
     "padded_text",
 ]

@@ -1,7 +1,7 @@
 """The message header (消息头), both layouts, and the body attributes (消息体属性).
 
-Source: JT/T 808-2013 §4.4.3 (header of 12 bytes), JT/T 808-2019 §4.4.3 (17 bytes, attribute bit 14 set); four bytes
-more in both when the message is sub-packaged (分包). JT/T 808-2011 as 2013.
+Source: JT/T 808-2013 §4.4.3 (header of 12 bytes), JT/T 808-2019 §4.4.3 (17 bytes, attribute bit 14 set), clauses not
+checked; four bytes more in both when the message is sub-packaged (分包). JT/T 808-2011 as 2013.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from jt808 import (
     UnknownMessage,
     UnreadItem,
 )
+from jt808.fields import is_utf8
 
 bytes_ = st.integers(0, 0xFF)
 words = st.integers(0, 0xFFFF)
@@ -42,7 +43,13 @@ _characters = st.one_of(
 
 
 def texts(max_bytes: int) -> st.SearchStrategy[str]:
-    return st.text(_characters, max_size=max_bytes).filter(lambda text: len(text.encode("gb18030")) <= max_bytes)
+    """Texts of the standard's GBK; not those whose bytes are taken for UTF-8."""
+
+    def is_plain(text: str) -> bool:
+        raw = text.encode("gb18030")
+        return len(raw) <= max_bytes and not is_utf8(raw)
+
+    return st.text(_characters, max_size=max_bytes).filter(is_plain)
 
 
 items = st.builds(AdditionalItem, bytes_, st.binary(max_size=12)) | st.builds(

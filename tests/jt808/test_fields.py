@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jt808.fields import NOT_A_CHARACTER, decode_bcd_time, decode_text, encode_bcd_time, encode_text
+from jt808.fields import NOT_A_CHARACTER, decode_bcd_time, decode_text, encode_bcd_time, encode_text, is_utf8
 from tests.jt808.strategies import texts, times
 
 
@@ -75,3 +75,33 @@ def test_text_is_gbk_with_00s_behind_taken_off() -> None:
     assert decode_text("粤A12345".encode("gbk") + b"\0\0") == "粤A12345"
     assert decode_text(b"ab\0cd") == f"ab{NOT_A_CHARACTER}cd"
     assert decode_text(b"ab\xff") == f"ab{NOT_A_CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    "text", ["京A12345", "测试", "驾驶员", "张三", "阿卜杜拉·艾则孜", "超速行驶，请减速！", "粤Z·1234港"]
+)
+def test_utf8_is_told_from_gbk(text: str) -> None:
+    assert is_utf8(text.encode())
+    assert not is_utf8(text.encode("gb18030"))
+    assert decode_text(text.encode()) == decode_text(text.encode("gb18030")) == text
+
+
+@pytest.mark.parametrize("place", "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新港澳学警领挂使")
+def test_plates_are_never_taken_for_utf8(place: str) -> None:
+    for tail in ("A12345", "B·12345", "Z1234港", "D12345F"):
+        assert decode_text((place + tail).encode("gb18030")) == place + tail
+        assert decode_text((place + tail).encode()) == place + tail
+
+
+@pytest.mark.parametrize(
+    "text", ["镕基", "喆", "淼淼", "垚", "龘靐齉", "𠮷野", "㐂", "〇", "€", "路", "联通", "Ünïcödé", "Москва"]
+)
+def test_rare_characters_are_gbk(text: str) -> None:
+    assert decode_text(text.encode("gb18030")) == text
+
+
+def test_text_without_chinese_is_not_taken_for_utf8() -> None:
+    assert not is_utf8(b"plain")
+    assert not is_utf8("Ünïcödé".encode())
+    assert not is_utf8(bytes.fromhex("c2b7"))  # a point in UTF-8, \u8def in GBK
+    assert decode_text(bytes.fromhex("c2b7")) == "路"

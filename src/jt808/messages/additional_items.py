@@ -1,6 +1,6 @@
 """The additional items (附加信息项) of a location report: one table for reading, writing, columns and explanations.
 
-Source: JT/T 808-2011, -2013 §8.18 and -2019 §8.21, tables of additional items; 0x14 to 0x18 JT/T 1078-2016 §5.4.1;
+Source: JT/T 808-2011, -2013 and -2019, 0x0200, tables of additional items; 0x14 to 0x18 JT/T 1078-2016, tables 13 and 15;
 0x64 to 0x67 T/JSATL 12-2017 §4.4. Items that the table does not read (makers' own, those of a wrong length) stay bytes.
 """
 

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from construct import Adapter, Bytes, Int16ub, Int32ub, Rebuild, Struct, ValidationError
 
-from jt808.fields import Label
+from jt808.fields import Bits, Label
+from jt808.header import Edition
 from jt808.layouts import Record, Repeated
 from jt808.messages.registry import SINCE_2013, Direction, Message, register
+
+
+def _flag_names(can_id: int, edition: Edition) -> list[tuple[str, str]]:
+    """The three bits above an id."""
+    names = (("can2", "CAN2通道"), ("extended", "扩展帧"), ("averaged", "采集区间的计算值"))
+    return [name for bit, name in zip((31, 30, 29), names, strict=True) if can_id >> bit & 1]
+
+
+CAN_FLAGS: Final = Bits("can_flags", _flag_names)
+"""Bit 31: channel 2 instead of 1; 30: an extended frame; 29: computed over the interval instead of raw."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanItem:
     """One frame of the bus (CAN总线数据项): ``can_id`` with its flags as on the wire, and 8 bytes of data."""
 
-    can_id: Annotated[int, Label("CAN ID")]
+    can_id: Annotated[int, Label("CAN ID", bits=CAN_FLAGS)]
     data: Annotated[bytes, Label("CAN DATA")]
 
     @property

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from construct import Byte, Int16ub, Struct
 
 from jt808.errors import Result
 from jt808.fields import Label
 from jt808.messages.registry import Direction, Message, register
+
+
+_TERMINAL_RESULTS: Final = {result.value: result.name for result in Result if result != Result.ALARM_CONFIRMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class TerminalGeneralResponse(Message):
 
     answered_serial_no: Annotated[int, Label("应答流水号")]
     answered_message_id: Annotated[int, Label("应答ID")]
-    result: Annotated[int, Label("结果", values=Result)]
+    result: Annotated[int, Label("结果", values=_TERMINAL_RESULTS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class BulkLocationReport(Message):
     An item that cannot be read costs that item.
     """
 
-    kind: Annotated[int, Label("位置数据类型")]
+    kind: Annotated[int, Label("位置数据类型", values={0: "normal batch", 1: "blind-area backfill"})]
     items: Annotated[tuple[LocationReport | UnreadItem, ...], Label("位置汇报数据项")]
 
     @property

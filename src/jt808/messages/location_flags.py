@@ -1,6 +1,6 @@
 """The bits of the alarm word (报警标志) and of the status word (状态) of a location report.
 
-Source: JT/T 808-2011, -2013 §8.18 and -2019 §8.21, tables of alarm and status bits. The Chinese names are the latest
+Source: JT/T 808-2011, -2013 and -2019, 0x0200, tables of alarm and status bits. The Chinese names are the latest
 edition's that has the bit.
 """
 

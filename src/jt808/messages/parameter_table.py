@@ -1,7 +1,7 @@
 """The parameters (参数项) of a terminal: one table for setting them (0x8103) and for reading them (0x0104).
 
-Source: JT/T 808-2011 table 10, -2013 §8.9 table 12, -2019 §8.12; 0x0075 to 0x007C JT/T 1078-2016; 0xF364 to 0xF367
-T/JSATL 12-2017 (Su-biao). The Chinese names are the latest edition's that has the parameter.
+Source: JT/T 808-2011, -2013 and -2019, 0x8103, tables of parameters; 0x0075 to 0x007C JT/T 1078-2016; 0xF364 to 0xF367
+T/JSATL 12-2017 (Su-biao; 0xF364 is its table 4-10). The Chinese names are the latest edition's that has the parameter.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from construct import Adapter, Byte, Bytes, Computed, Construct, GreedyBytes, In
 
 from jt808.fields import Label, Tenths8, bits, digits, padded_text
 from jt808.layouts import Counted, Record, Repeated
+from jt808.messages.can import CAN_FLAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class CanCollection:
     """0x0110 to 0x01FF: collecting one CAN id (CAN总线ID单独采集设置), flags of the id as in 0x0705."""
 
     interval_ms: Annotated[int, Label("采集时间间隔", "ms")]
-    can_id: Annotated[int, Label("CAN ID")]
+    can_id: Annotated[int, Label("CAN ID", bits=CAN_FLAGS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The camera's pan, tilt and zoom (云台). Source: JT/T 1078-2016 §5.7."""
+"""The camera's pan, tilt and zoom (云台).
+
+Source: JT/T 1078-2016 §5.7; clauses not checked.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 A message is three things in one place: a frozen dataclass for the body, the construct layout that packs it, and one
 ``register(...)`` line. Decoding, encoding, logs, explanations, the simulators and the message list read this table.
+
+Layouts were checked against our reference of the standards. It rarely names clauses: a number that it does not name is
+marked "clause not checked", here and wherever the library cites one.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from jt808.errors import BodyError, UsageError
 from jt808.header import Edition
 from jt808.layouts import Span, Unreadable, read_values, reason, trace_parts
 
+UNCHECKED: Final = "clause not checked"
 ALL_EDITIONS: Final = (Edition.V2011, Edition.V2013, Edition.V2019)
 SINCE_2013: Final = (Edition.V2013, Edition.V2019)
 
@@ -85,16 +89,20 @@ def register(
     answer_id: int | None,
     editions: tuple[Edition, ...] = ALL_EDITIONS,
     choose: Callable[[Edition, bytes], Edition] | None = None,
+    is_clause_checked: bool = False,
 ) -> None:
     """Add a row.
 
     Args:    layout: one Struct whose names are the dataclass's fields, or one by edition.
              choose: (edition of the header, body) -> edition of the body, where the two may differ.
+             is_clause_checked: whether the number in ``clause`` stands in our reference; if not, it is marked.
     """
     if message_id in _by_id or body in _by_body:
         raise ValueError(f"0x{message_id:04X} {body.__name__} is registered already")
     layouts = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(ALL_EDITIONS, layout)
     names = tuple(field.name for field in fields(body))
+    if "§" in clause and not is_clause_checked:
+        clause = f"{clause} ({UNCHECKED})"
     row = MessageType(message_id, name, chinese, clause, direction, editions, body, layouts, answer_id, choose, names)
     _by_id[message_id] = row
     _by_body[body] = row

@@ -13,7 +13,7 @@ from jt808.messages.registry import SINCE_2013, Direction, Message, register
 
 
 class UpgradeType(IntEnum):
-    """What is upgraded (升级类型). Source: JT/T 808-2013 §8.16; from 0x64 on T/JSATL 12-2017."""
+    """What is upgraded (升级类型). Source: JT/T 808-2013, 0x8108; from 0x64 on T/JSATL 12-2017."""
 
     TERMINAL = 0  # 终端
     IC_CARD_READER = 12  # 道路运输证IC卡读卡器
@@ -25,7 +25,7 @@ class UpgradeType(IntEnum):
 
 
 class UpgradeOutcome(IntEnum):
-    """What became of an upgrade (升级结果). Source: JT/T 808-2013 §8.17; from 0x10 on T/JSATL 12-2017."""
+    """What became of an upgrade (升级结果). Source: JT/T 808-2013, 0x0108; from 0x10 on T/JSATL 12-2017."""
 
     OK = 0  # 成功
     FAILED = 1  # 失败

@@ -1,4 +1,7 @@
-"""Live sound and film (实时音视频) and what a terminal can do of it. Source: JT/T 1078-2016 §5.3 to §5.5."""
+"""Live sound and film (实时音视频) and what a terminal can do of it.
+
+Source: JT/T 1078-2016 §5.3 to §5.5; clauses not checked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Films that a terminal keeps (历史音视频): found, played back, uploaded by FTP. Source: JT/T 1078-2016 §5.6."""
+"""Films that a terminal keeps (历史音视频): found, played back, uploaded by FTP.
+
+Source: JT/T 1078-2016 §5.6; clauses not checked, but for 5.6.2.
+"""
 
 from __future__ import annotations
 
@@ -173,6 +176,7 @@ register(
     name="resource list",
     chinese="终端上传音视频资源列表",
     clause="JT/T 1078-2016 §5.6.2",
+    is_clause_checked=True,
     direction=Direction.UPLINK,
     answer_id=0x8001,
 )
