@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from jt808.fix_hash import fix_hash
 from simulators import wire
 from simulators.driving import Vehicle
 from simulators.ledger import FixKey, Ledger
@@ -291,7 +292,7 @@ class Terminal:
             room -= 1
 
     def _key(self, body: bytes) -> FixKey:
-        return self._phone_key, wire.time_of_body(body), wire.fix_hash(body)
+        return self._phone_key, wire.time_of_body(body), fix_hash(body)
 
     # Messages out, answers in
 

@@ -7,7 +7,6 @@ layouts are those of the message tables (终端注册, 终端鉴权, 位置信�
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -147,11 +146,6 @@ def time_of_body(body: bytes) -> int:
     year, month, day, hour, minute, second = (int(f"{b:02x}") for b in body[22:28])
     moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=_CHINA)
     return round(moment.astimezone(UTC).timestamp()) * 1_000_000
-
-
-def fix_hash(body: bytes) -> int:
-    """64 bits over a location body, signed: the identity of a fix, the same that the server stores."""
-    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big", signed=True)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import pytest
 
 import jt808
 from bench import account, frames, generator
-from simulators.wire import fix_hash
+from jt808.fix_hash import fix_hash
 
 NOON = 1_700_000_000
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import jt808
+from jt808.fix_hash import fix_hash
 from simulators.ledger import FixKey
-from simulators.wire import fix_hash
 
 Answer = Callable[[jt808.Header, jt808.Message], int | None]
 """Result to answer a message with; None: no answer."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jt808
+from jt808.fix_hash import fix_hash
 from simulators import wire
 from simulators.wire import Alarm, Fix, Identity, Status
 
@@ -70,7 +71,7 @@ def test_columns_read_it_too(edition: str) -> None:
     columns = decode_locations(body, np.array([0]), np.array([len(body)]))
     assert columns.ok.tolist() == [True]
     assert columns.time_us[0] == NOON
-    assert columns.fix_hash[0] == wire.fix_hash(body)
+    assert columns.fix_hash[0] == fix_hash(body)
     assert columns.items["mileage_km"][0] == pytest.approx(123.4)
 
 
