@@ -463,6 +463,7 @@ class Gateway:
             "gateway_identities_contested": self.sessions.contested(self.loop.time()),
             "gateway_terminals": len(self._identities),
             "gateway_paused": int(self.is_pressed),
+            "gateway_asyncio_tasks": len(asyncio.all_tasks()),
             "gateway_journal_failing": int(self._journal.is_failing),
             "gateway_journal_pending_bytes": self._journal.pending_bytes,
             "gateway_journal_offset": self._journal.last_offset,
