@@ -53,6 +53,7 @@ async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub) -> R
     values: dict[str, Any] = {
         "database_up": services.database.is_up,
         "gateway_up": bool(gateway),
+        "core_asyncio_tasks": len(asyncio.all_tasks()),
         "pipeline_journal_lag_seconds": services.journal_lag_s(),
     }
     values |= gateway
