@@ -26,19 +26,20 @@ from ingest.directory import Directory
 from ingest.journal import SqliteJournalReader, journal_path
 from ingest.pipeline import Pipeline, wall_clock_us
 from ingest.preview import Preview
+from roadwarden.first_password import FirstPassword
 from roadwarden.parts import engine_defaults, plausible
 from roadwarden.process import CannotStart, tell_parent
+from roadwarden.retention import Retention
 from roadwarden.settings import Settings
 from roadwarden.status import Notice, Seen, crash_loops, notices, read_roles
-from store import partitions
-from store.queries import engine as engine_queries
 
 log = logging.getLogger("roadwarden.core")
 
 FLEET_CHANNEL: Final = "roadwarden_fleet"
 COMMAND_CHANNEL: Final = "roadwarden_commands"
-RETENTION_EVERY_S: Final = 3600.0
 RETRY_S: Final = 0.5
+MIGRATE_AGAIN_S: Final = 5.0
+NO_SCHEMA: Final = "the schema is not there yet"
 PING_S: Final = 2.0
 LOOK_EVERY_S: Final = 2.0
 DRAIN_S: Final = 2.0  # to store what is in the journal, before the end
@@ -78,7 +79,8 @@ class Core:
                 history_per_s=settings.forward_history_per_s,
             ),
         )
-        self._migrated = False
+        self._schema_problem = NO_SCHEMA
+        self._retention = Retention(self.database, settings)
         self._notices: list[Notice] = []
         self._journal_failing = False
 
@@ -143,27 +145,38 @@ class Core:
             group.create_task(self.preview.run())
             group.create_task(self.commands.run())
             group.create_task(self._listen())
-            group.create_task(self._retention())
+            group.create_task(self._retention.run())
             group.create_task(self.forwarder.run())
+            group.create_task(self.janitor.run())
 
     async def _prepare_database(self) -> None:
-        complained = False
+        """Bring schema and first administrator about, for as long as it takes: reports wait in the journal."""
+        first = FirstPassword(self._settings.run_dir)
+        password = self._settings.admin_password
         while True:
             try:
                 await asyncio.to_thread(store.migrate, self._dsn)
                 await self.database.open()
-                password = self._settings.admin_password
-                generated = await ensure_admin(self.database, password.get_secret_value() if password else None)
-            except psycopg.OperationalError as error:
-                if not complained:
-                    log.warning("waiting for the database: %s", str(error).strip().splitlines()[0])
-                    complained = True
-                await asyncio.sleep(RETRY_S)
-            else:
+                to_show = await ensure_admin(
+                    self.database, password.get_secret_value() if password else None, first.make, first.untold()
+                )
                 break
-        self._migrated = True
-        if generated is not None:
-            tell_parent(admin_password=generated)
+            except psycopg.OperationalError as error:
+                self._no_schema(f"waiting for the database: {str(error).strip().splitlines()[0]}")
+                await asyncio.sleep(RETRY_S)
+            except store.MigrationError as error:
+                self._no_schema(f"{error}. Settle it with `roadwarden migrate`; reports wait in the journal")
+                await asyncio.sleep(MIGRATE_AGAIN_S)
+        self._schema_problem = ""
+        if to_show is not None:
+            tell_parent(admin_password=to_show)
+        else:
+            first.shown()
+
+    def _no_schema(self, problem: str) -> None:
+        if problem != self._schema_problem:
+            log.warning("%s", problem)
+        self._schema_problem = problem
 
     async def _listen(self) -> None:
         """What changed in the database, as events on the bus."""
@@ -182,16 +195,6 @@ class Core:
 
         listener = store.Listener(self._dsn, (FLEET_CHANNEL, COMMAND_CHANNEL), heard, connected)
         await listener.run()
-
-    async def _retention(self) -> None:
-        while True:
-            with contextlib.suppress(psycopg.OperationalError):
-                before_us = wall_clock_us() - self._settings.retention_days * 86_400_000_000
-                async with self.database.connection() as connection:
-                    await partitions.ensure_ahead(connection, wall_clock_us())
-                    await partitions.drop_before(connection, before_us)
-                    await engine_queries.drop_logs_before(connection, before_us)
-            await asyncio.sleep(RETENTION_EVERY_S)
 
     def _services(self) -> Services:
         settings = self._settings
@@ -230,7 +233,15 @@ class Core:
             f"role_starts_total{{role={name}}}": float(role["starts"])
             for name, role in read_roles(self._settings.run_dir).items()
         }
-        return starts | counts | failures | ignored | lost | {"pipeline_journal_offset": float(status.offset)}
+        return (
+            self._retention.metrics()
+            | starts
+            | counts
+            | failures
+            | ignored
+            | lost
+            | {"pipeline_journal_offset": float(status.offset)}
+        )
 
     async def _answers(self) -> bool:
         """Whether the database answers now, not when it was last used."""
@@ -244,7 +255,7 @@ class Core:
     async def _readiness(self) -> Mapping[str, bool | str]:
         return {
             "database": await self._answers() or "the database is away; reports wait in the journal",
-            "schema": self._migrated or "the schema is not there yet",
+            "schema": not self._schema_problem or self._schema_problem,
             "pipeline": self.pipeline.status.running or "the pipeline has not started",
             "gateway": self.control.is_connected or "the gateway process does not answer",
             "journal": not self._journal_failing or "the journal cannot be written; no report is answered",

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from roadwarden.first_password import FirstPassword
 from roadwarden.ports import free_port
 from roadwarden.postgres import PostgresKeeper
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
@@ -169,6 +170,7 @@ class Supervisor:
         """A child says something (called from its reader thread)."""
         if "admin_password" in message:
             print(f"first sign-in: user admin, password {message['admin_password']} (shown only this once)", flush=True)
+            FirstPassword(self._settings.run_dir).shown()
         if "failure" in message and not self._announced:
             role.failure = str(message["failure"])
         if "ready" in message:

@@ -94,6 +94,15 @@ class Settings(BaseSettings):
     )
     disk_low_bytes: int = Field(1024**3, ge=0, description="with less free on the journal's disk operators are warned")
     retention_days: int = Field(190, ge=1, le=3660, description="positions older than this are dropped (law: 6 months)")
+    log_retention_days: int = Field(
+        190, ge=1, le=3660, description="links, quarantine, messages without a reader: older rows are dropped"
+    )
+    log_max_rows: int = Field(
+        10_000_000, ge=1000, description="of each of those tables; the oldest rows beyond are dropped, and counted"
+    )
+    record_retention_days: int = Field(
+        1100, ge=0, le=36600, description="ended alarms, commands, audit: older are dropped (law: 3 years); 0: never"
+    )
     command_timeout_s: float = Field(10.0, gt=0, le=600, description="first wait for a terminal's answer to a command")
     command_attempts: int = Field(3, ge=1, le=10, description="how often a command is sent before it has timed out")
     forward_barrier_s: float = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 import store
 from fleet import Fence, FenceShape, FenceTrigger, RefusedRegistration, Registration, VehicleLimits
 from store.queries import engine, enrolment
-from store.values import to_datetime, to_us
+from store.values import to_datetime
 from tests.store.batches import DAY, NOON_US, SECOND
 
 PLAIN = Registration(
@@ -294,17 +294,3 @@ async def test_limits_and_fences_are_read(postgresql_database: store.Database) -
         vehicle_ids=frozenset({1, 2}),
     )
     assert circle == Fence(2, "c", FenceShape.CIRCLE, FenceTrigger.BOTH, center=(41.5, 123.0), radius_m=500.0)
-
-
-async def test_old_logs_go_in_bites(postgresql_database: store.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_ROWS_A_DELETE", 3)
-    now = datetime.now(UTC)
-    await execute(
-        postgresql_database,
-        "INSERT INTO session_log (time, phone, online, peer, transport, edition, reason) "
-        f"SELECT timestamptz '{now.isoformat()}' - n * interval '1 day', '1', true, '', '', '', '' "
-        "FROM generate_series(0, 9) AS n",
-    )
-    async with postgresql_database.connection() as connection:
-        assert await engine.drop_logs_before(connection, to_us(now - timedelta(days=1.5))) == 8
-    assert await execute(postgresql_database, "SELECT count(*) FROM session_log") == [(2,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -14,21 +15,34 @@ from store.queries import audit, users
 ADMIN = "admin"
 
 
-async def ensure_admin(database: Database, password: str | None) -> str | None:
+def new_password() -> str:
+    return secrets.token_urlsafe(12)
+
+
+async def ensure_admin(
+    database: Database,
+    password: str | None,
+    generate: Callable[[], str] = new_password,
+    untold: str | None = None,
+) -> str | None:
     """See to it that somebody can sign in.
 
     With a password: user ``admin`` exists, is an administrator and has it. Without: when there is no user at all,
     ``admin`` is created with a generated password.
 
-    Returns:  the generated password, to be shown once; None when none was generated.
+    Args:     untold: one that was generated before and that perhaps nobody was shown.
+    Returns:  the generated password, to be shown once, also an untold one that is still the administrator's; None:
+              there is nothing to show.
     """
     passwords = Passwords()
     async with database.connection() as connection:
         admin = await users.credentials(connection, ADMIN)
         if password is None:
             if admin is not None or await users.any_user(connection):
-                return None
-            generated = secrets.token_urlsafe(12)
+                if admin is None or untold is None:
+                    return None
+                return untold if await passwords.verify(admin["password_hash"], untold) else None
+            generated = generate()
             await _create(connection, await passwords.hash(generated))
             return generated
         if admin is None:

@@ -9,22 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 
 from fleet import AlarmChange, ChangeKind, Fence, FenceShape, FenceTrigger, PositionBatch, RuleState, VehicleLimits
-from store.values import to_datetime, to_us
+from store.values import to_us
 
 logger = logging.getLogger(__name__)
 
-LOGS: Final = {
-    "quarantine": "received_at",
-    "terminal_messages": "received_at",
-    "session_log": "time",
-    "platform_link_log": "time",
-}
-"""Tables that only grow, and the column of their time. Alarms and the audit are records, not logs: they stay."""
-
-_ROWS_A_DELETE: Final = 20_000
 _TERMINALS_A_PIECE: Final = 1_000
 
 
@@ -177,22 +168,3 @@ async def load_latest(connection: AsyncConnection[Any]) -> PositionBatch:
         batch.items["mileage_km"] = np.array([value or 0.0 for value in mileage], np.float64)
         batch.present["mileage_km"] = present
     return batch
-
-
-async def drop_logs_before(connection: AsyncConnection[Any], time_us: int) -> int:
-    """Delete what the growing tables hold from before ``time_us``; returns the number of rows.
-
-    In bites, each committed: one delete of millions of rows would hold its locks and its WAL for minutes.
-    """
-    deleted = 0
-    for table, column in LOGS.items():
-        statement = sql.SQL(
-            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {column} < %s LIMIT %s))"
-        ).format(table=sql.Identifier(table), column=sql.Identifier(column))
-        while True:
-            cursor = await connection.execute(statement, (to_datetime(time_us), _ROWS_A_DELETE))
-            await connection.commit()
-            deleted += cursor.rowcount
-            if cursor.rowcount < _ROWS_A_DELETE:
-                break
-    return deleted
