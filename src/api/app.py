@@ -14,7 +14,10 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from api import console_files, document, health, live_routes, problems
 from api.alarms.routes import router as alarms_router
 from api.audit.routes import router as audit_router
+from api.command_groups.routes import router as command_groups_router
+from api.commands.routes import kinds_router
 from api.commands.routes import router as commands_router
+from api.firmware.routes import router as firmware_router
 from api.geofences.routes import router as geofences_router
 from api.live import LiveHub
 from api.media.routes import router as media_router
@@ -69,7 +72,10 @@ def create_app(services: Services, *, console: Path = console_files.BUILT) -> Fa
             Middleware(
                 BodyLimit,
                 limit=settings.max_body_bytes,
-                limits={f"{PREFIX}/vehicles/import": MAX_BYTES + _FORM_OVERHEAD},
+                limits={
+                    f"{PREFIX}/vehicles/import": MAX_BYTES + _FORM_OVERHEAD,
+                    f"{PREFIX}/firmware": settings.max_firmware_bytes,
+                },
             ),
         ],
     )
@@ -85,7 +91,7 @@ def create_app(services: Services, *, console: Path = console_files.BUILT) -> Fa
     for router in (
         sessions_router, users_router, organizations_router, vehicles_router, terminals_router, positions_router,
         alarms_router, commands_router, media_router, geofences_router, platforms_router, audit_router, settings_router,
-        live_routes.router,
+        live_routes.router, kinds_router, command_groups_router, firmware_router,
     ):  # fmt: skip
         api.include_router(router)
     app.include_router(api, responses=document.PROBLEM_RESPONSES)

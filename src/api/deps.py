@@ -35,10 +35,16 @@ class Actor:
     role: str
     peer: str
     token_hash: bytes
+    dangerous_commands: bool = False
 
     @property
     def shown_name(self) -> str:
         return self.display_name or self.username
+
+    @property
+    def may_danger(self) -> bool:
+        """Whether this user may give and confirm dangerous commands."""
+        return self.role == "admin" or (self.role == "operator" and self.dangerous_commands)
 
     async def record(self, connection: AsyncConnection[Any], action: str, target: object = "", **detail: Any) -> None:
         """Write the audit row of what this user does, in the transaction of the change."""
@@ -90,7 +96,9 @@ async def find_actor(services: Services, token: str | None, peer: str) -> Actor 
         user = await users.session_user(connection, token_hash, lifetime_s=services.settings.session_lifetime_s)
     if user is None:
         return None
-    return Actor(user["id"], user["username"], user["display_name"], user["role"], peer, token_hash)
+    return Actor(
+        user["id"], user["username"], user["display_name"], user["role"], peer, token_hash, user["dangerous_commands"]
+    )
 
 
 def signed_in(role: str) -> Callable[..., Awaitable[Actor]]:

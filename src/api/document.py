@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.alarms.schemas import Alarm
-from api.commands.schemas import Command
+from api.commands.schemas import Command, CommandGroup
 from api.fields import Time
 from api.media.schemas import Media
 from api.problems import MEDIA_TYPE, Problem
@@ -86,6 +86,7 @@ class LiveDelta(BaseModel):
     online: list[tuple[int, bool]]
     alarms: list[Alarm]
     commands: list[Command]
+    command_groups: list[CommandGroup]
     media: list[Media]
     fleet: list[str]
     stats: LiveStats

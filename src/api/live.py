@@ -20,7 +20,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from api.commands.schemas import Command
+from api.commands.schemas import Command, CommandGroup
 from api.fields import iso
 from api.live_state import POSITION_COLUMNS, AlarmBoard, Presence, columns_of, row_of
 from api.media.schemas import as_json as media_as_json
@@ -29,13 +29,14 @@ from fleet import (
     AlarmStepped,
     BatchStored,
     CommandChanged,
+    CommandGroupChanged,
     FleetChanged,
     MediaStored,
     PositionBatch,
     PositionsSeen,
     SessionsChanged,
 )
-from store.queries import alarms, commands, media, platforms, terminals, tracks, vehicles
+from store.queries import alarms, command_groups, commands, media, platforms, terminals, tracks, vehicles
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ class LiveHub:
         self._now = now
         self._sleep = sleep
         self._subscription = services.bus.subscribe(
-            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, AlarmStepped, MediaStored, FleetChanged
+            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, CommandGroupChanged, AlarmStepped,
+            MediaStored, FleetChanged,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()
@@ -103,6 +105,7 @@ class LiveHub:
         self._moved: set[int] = set()
         self._alarm_items: dict[UUID, dict[str, Any]] = {}
         self._command_items: dict[UUID, dict[str, Any]] = {}
+        self._group_items: dict[UUID, dict[str, Any]] = {}
         self._media_items: dict[int, dict[str, Any]] = {}
         self._lists: set[str] = set()
         self._tell_all = False
@@ -111,10 +114,11 @@ class LiveHub:
         self._work = asyncio.Event()
         self._named_alarms: set[UUID] = set()
         self._named_commands: set[UUID] = set()
+        self._named_groups: set[UUID] = set()
         self._named_media: set[int] = set()
         self._must_prime = True
         self._must_identify = False
-        self._identified_at = self._alarms_read_at = -1  # seq
+        self._identified_at = self._alarms_read_at = self._groups_read_at = -1  # seq
         self._must_check = False
         self._is_database_up = False
         self.is_reading = False
@@ -186,8 +190,10 @@ class LiveHub:
                         self._must_identify = True
             case AlarmStepped():
                 self._named_alarms.add(event.alarm_id)
-            case CommandChanged():
+            case CommandChanged(group_id=None):
                 self._named_commands.add(event.command_id)
+            case CommandChanged(group_id=group_id) | CommandGroupChanged(group_id=group_id) if group_id is not None:
+                self._named_groups.add(group_id)
             case MediaStored():
                 self._named_media.update(event.ids)
             case FleetChanged():
@@ -202,7 +208,7 @@ class LiveHub:
             self._work.set()
 
     def _names_something(self) -> bool:
-        return bool(self._named_alarms or self._named_commands or self._named_media)
+        return bool(self._named_alarms or self._named_commands or self._named_groups or self._named_media)
 
     def _take_batch(self, event: BatchStored) -> None:
         batch = event.positions
@@ -258,6 +264,9 @@ class LiveHub:
             await self._read_alarms()
         if self._named_commands:
             await self._read_commands()
+        if self._named_groups and self._groups_read_at != self.seq:
+            self._groups_read_at = self.seq
+            await self._read_groups()
         if self._named_media:
             await self._read_media()
         if self._must_check:
@@ -290,6 +299,17 @@ class LiveHub:
             self._named_media.update(ids)  # no snapshot tells of them
             raise
         self._media_items |= {row["id"]: media_as_json(row) for row in rows}
+
+    async def _read_groups(self) -> None:
+        """Their counts: once a tick at most, however fast their commands are sent and answered."""
+        ids = [self._named_groups.pop() for _ in range(min(READ_AT_ONCE, len(self._named_groups)))]
+        try:
+            async with self._services.database.connection() as connection:
+                rows = await command_groups.by_ids(connection, ids)
+        except psycopg.Error:
+            self._named_groups.update(ids)
+            raise
+        self._group_items |= {row["id"]: CommandGroup.model_validate(row).model_dump(mode="json") for row in rows}
 
     async def _prime(self) -> None:
         """Read everything; the next frame is a snapshot for all."""
@@ -359,12 +379,14 @@ class LiveHub:
             "online": self._presence.take_changes(),
             "alarms": list(self._alarm_items.values()),
             "commands": list(self._command_items.values()),
+            "command_groups": list(self._group_items.values()),
             "media": list(self._media_items.values()),
             "fleet": sorted(self._lists),
         }
         self._moved.clear()
         self._alarm_items = {}
         self._command_items = {}
+        self._group_items = {}
         self._media_items = {}
         self._lists.clear()
         return changes

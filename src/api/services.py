@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypedDict
 
 from fleet import Bus
@@ -52,6 +53,11 @@ class ApiSettings:
     session_check_s: float = 60.0  # how often an open live stream makes sure that its user is still signed in
     live_client_queue: int = 30  # frames (one a second) that wait for a slow client before it is cut off
     command_expires_in_s: float = 300.0  # when the request does not say
+    command_confirm_s: float = 300.0  # a dangerous command waits so long for its second word
+    command_two_persons: bool = False  # the second word must be another person's
+    command_group_per_s: float = 50.0  # pace of a command to many, when the request does not say
+    firmware_dir: Path | None = None  # None: no firmware is kept
+    max_firmware_bytes: int = 32 << 20
     max_body_bytes: int = 1 << 20  # of a request; imports have their own limit
 
 

@@ -36,9 +36,17 @@ class SessionsChanged:
 
 @dataclass(frozen=True, slots=True)
 class CommandChanged:
-    """A command's row has a new state; read the row for it."""
+    """A command's row has a new state; read the row for it. Those of a group are told as their group."""
 
     command_id: uuid.UUID
+    group_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroupChanged:
+    """Commands of a group have new states; read its counts."""
+
+    group_id: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)

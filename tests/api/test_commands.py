@@ -27,7 +27,8 @@ async def test_a_text_is_queued(operator: httpx.AsyncClient, seed: Seed, service
         "payload": {"text": "前方拥堵，请减速", "urgent": False, "display": True, "tts": False, "advertising": False},
         "state": "queued", "reason": "", "created_by": int(operator.headers["x-user-id"]),
         "created_by_name": "operator", "created_at": "", "updated_at": "", "expires_at": "", "sent_at": None,
-        "attempts": 0, "result": None, "answer": None,
+        "attempts": 0, "result": None, "answer": None, "group_id": None, "confirm_by": None, "confirmed_by_name": None,
+        "confirmed_at": None, "progress": None, "is_open": True,
     }  # fmt: skip
     assert await seed.one("SELECT extract(epoch FROM expires_at - created_at)::int FROM commands") == 300
     assert (await operator.get(f"{PATH}/{command['id']}")).json() == command
@@ -95,3 +96,38 @@ async def test_list(viewer: httpx.AsyncClient, operator: httpx.AsyncClient, seed
     assert_problem(await viewer.get(PATH, params={"state": "lost"}), 422, "validation", "lost")
     assert_problem(await viewer.get(f"{PATH}/{uuid4()}"), 404, "not-found")
     assert_problem(await viewer.post(PATH, json={"vehicle_id": vehicles[0], "kind": "locate"}), 403, "role")
+
+
+async def test_what_an_edition_lacks_is_said(operator: httpx.AsyncClient, seed: Seed) -> None:
+    vehicle_id = await seed.vehicle("辽A1")
+    await seed.terminal("13900000001", vehicle_id)
+    await seed.run("UPDATE terminals SET edition = '2013'")
+    body = {"vehicle_id": vehicle_id, "kind": "area_query", "shape": "circle"}
+    assert_problem(await operator.post(PATH, json=body), 422, "edition", "2013", "查询区域")
+    await seed.run("UPDATE terminals SET edition = ''")
+    assert (await operator.post(PATH, json=body)).status_code == 202  # it is seen when it comes on-line
+
+
+async def test_an_area_from_a_fence(operator: httpx.AsyncClient, seed: Seed) -> None:
+    vehicle_id = await seed.vehicle("辽A1")
+    await seed.terminal("13900000001", vehicle_id)
+    fence = {"name": "车场", "shape": "circle", "center": [41.8, 123.4], "radius_m": 200.4, "trigger": "leave"}
+    fence_id = (await operator.post("/api/v1/geofences", json=fence)).json()["id"]
+    body = {"vehicle_id": vehicle_id, "kind": "area_set", "geofence_id": fence_id, "max_speed_kmh": 30}
+    payload = (await operator.post(PATH, json=body)).json()["payload"]
+    assert payload == {
+        "geofence_id": fence_id, "area_id": fence_id, "name": "车场", "action": "append", "max_speed_kmh": 30,
+        "alerts": ["leave_driver", "leave_platform"],
+        "area": {"shape": "circle", "latitude_deg": 41.8, "longitude_deg": 123.4, "radius_m": 200},
+    }  # fmt: skip
+    assert_problem(await operator.post(PATH, json=body | {"geofence_id": 99}), 422, "validation", "geofence_id")
+
+
+async def test_the_kinds_are_listed(viewer: httpx.AsyncClient) -> None:
+    items = {item["kind"]: item for item in (await viewer.get("/api/v1/command-kinds")).json()["items"]}
+    assert items["text"]["message_ids"] == ["0x8300"]
+    assert items["upgrade"] == {
+        "kind": "upgrade", "chinese": "下发终端升级包", "message_ids": ["0x8108"], "answers": ["0x0108"],
+        "editions": ["2013", "2019"], "dangerous": True, "admin_only": False, "media": False,
+    }  # fmt: skip
+    assert {name for name, item in items.items() if item["dangerous"]} == {"control", "upgrade", "raw", "oil_power"}

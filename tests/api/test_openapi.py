@@ -21,6 +21,9 @@ CONTRACT = {
     "alarms/{alarm_id}/claim": "post", "alarms/{alarm_id}/transfer": "post", "alarms/{alarm_id}/handle": "post",
     "alarms/{alarm_id}/close": "post", "alarms/claim": "post", "alarms/transfer": "post", "alarms/handle": "post",
     "alarms/close": "post", "users/desk": "get", "alarm-rules": "get", "commands": "get post", "commands/{command_id}": "get",
+    "commands/{command_id}/confirm": "post", "commands/{command_id}/cancel": "post", "command-kinds": "get",
+    "command-groups": "get post", "command-groups/{group_id}": "get", "command-groups/{group_id}/confirm": "post",
+    "command-groups/{group_id}/cancel": "post", "firmware": "get post", "firmware/{firmware_id}": "get delete",
     "media": "get", "media/{media_id}": "get delete", "media/{media_id}/content": "get", "media-reports": "get",
     "geofences": "get post", "geofences/{fence_id}": "get patch delete", "platforms": "get post",
     "platforms/{platform_id}": "get patch delete", "audit": "get", "settings": "get", "live": "get",
@@ -59,6 +62,7 @@ async def test_every_route_but_the_public_ones_needs_a_sign_in(api: Api) -> None
                     continue
                 real = path.replace("{alarm_id}", "00000000-0000-0000-0000-000000000000")
                 real = real.replace("{command_id}", "00000000-0000-0000-0000-000000000000")
+                real = real.replace("{group_id}", "00000000-0000-0000-0000-000000000000")
                 answer: httpx.Response = await nobody.request(method, real.replace("{", "").replace("}", ""))
                 assert answer.status_code in (401, 422), (method, path, answer.text)
                 if "_id}" not in path.replace("{alarm_id}", "").replace("{command_id}", ""):

@@ -14,7 +14,10 @@ async def test_create_change_delete(admin: httpx.AsyncClient, api: Api, seed: Se
     answer = await admin.post("/api/v1/users", json=body)
     assert answer.status_code == 201
     user = answer.json()
-    assert user == {"id": user["id"], "username": "li.na", "display_name": "李娜", "role": "viewer", "disabled": False}
+    assert user == {
+        "id": user["id"], "username": "li.na", "display_name": "李娜", "role": "viewer", "disabled": False,
+        "dangerous_commands": False,
+    }  # fmt: skip
     assert_problem(await admin.post("/api/v1/users", json=body), 409, "user-exists", "li.na")
 
     path = f"/api/v1/users/{user['id']}"

@@ -62,7 +62,7 @@ async def sign_in(
 async def get_current_user(actor: Viewer) -> Any:
     return {
         "id": actor.user_id, "username": actor.username, "display_name": actor.display_name, "role": actor.role,
-        "disabled": False,
+        "disabled": False, "dangerous_commands": actor.dangerous_commands,
     }  # fmt: skip
 
 

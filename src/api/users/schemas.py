@@ -15,13 +15,15 @@ DisplayName = Annotated[Line, Field(max_length=100)]
 
 
 class User(BaseModel):
-    """A user (操作员)."""
+    """A user (操作员). ``dangerous_commands``: an operator who may give and confirm dangerous commands; administrators
+    may anyhow."""
 
     id: int
     username: str
     display_name: str
     role: Role
     disabled: bool
+    dangerous_commands: bool
 
 
 class Colleague(BaseModel):
@@ -38,6 +40,7 @@ class NewUser(Body):
     display_name: DisplayName = ""
     role: Role = "operator"
     disabled: bool = False
+    dangerous_commands: bool = False
 
 
 class UserChange(Body):
@@ -46,4 +49,5 @@ class UserChange(Body):
     display_name: DisplayName = left_out()
     role: Role = left_out()
     disabled: bool = left_out()
+    dangerous_commands: bool = left_out()
     password: NewPassword = left_out()

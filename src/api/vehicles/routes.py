@@ -38,7 +38,7 @@ async def list_vehicles(
     cursor: CursorText = None,
 ) -> Any:
     (after_id,) = decode_cursor(cursor, int) or (0,)
-    plate_like, phone_like = _patterns(q)
+    plate_like, phone_like = search_patterns(q)
     async with services.database.connection() as connection:
         rows = await vehicles.page(
             connection, after_id=after_id, limit=limit + 1, plate_like=plate_like, phone_like=phone_like,
@@ -48,7 +48,7 @@ async def list_vehicles(
     return {"items": [shape(row) for row in items], "next": following}
 
 
-def _patterns(q: str | None) -> tuple[str | None, str | None]:
+def search_patterns(q: str | None) -> tuple[str | None, str | None]:
     """What to look for in plates and in phones; people write 辽B·12345 and 013912345678."""
     text = (q or "").strip()
     if not text:

@@ -1,4 +1,4 @@
-"""Commands as operators see them: queued, listed, read."""
+"""Commands as operators see them: queued, confirmed, cancelled, listed, read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from psycopg.types.json import Jsonb
 _SELECT = """
 SELECT c.id, c.vehicle_id, v.plate, c.phone, c.kind, c.payload, c.state, c.reason,
        c.created_by, coalesce(nullif(u.display_name, ''), u.username) AS created_by_name, c.created_at, c.updated_at,
-       c.expires_at, c.sent_at, c.attempts, c.result, c.answer
-FROM commands c JOIN vehicles v ON v.id = c.vehicle_id LEFT JOIN users u ON u.id = c.created_by"""
+       c.expires_at, c.sent_at, c.attempts, c.result, c.answer, c.group_id, c.confirm_by,
+       coalesce(nullif(w.display_name, ''), w.username) AS confirmed_by_name, c.confirmed_at, c.progress,
+       c.state IN ('awaiting_confirmation', 'queued', 'sent')
+       OR (c.state = 'acknowledged' AND coalesce(c.answer_by > now(), false)) AS is_open
+FROM commands c JOIN vehicles v ON v.id = c.vehicle_id LEFT JOIN users u ON u.id = c.created_by
+LEFT JOIN users w ON w.id = c.confirmed_by"""
 
 
 async def page(
@@ -25,6 +29,8 @@ async def page(
     limit: int,
     vehicle_id: int | None = None,
     states: Sequence[str] | None = None,
+    group_id: UUID | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Newest first, from behind ``before`` (created_at, id) on."""
     cursor = connection.cursor(row_factory=dict_row)
@@ -32,10 +38,13 @@ async def page(
     await cursor.execute(
         _SELECT + " WHERE (%(time)s::timestamptz IS NULL OR (c.created_at, c.id) < (%(time)s, %(id)s::uuid))"
         " AND (%(vehicle_id)s::int IS NULL OR c.vehicle_id = %(vehicle_id)s)"
+        " AND (%(group_id)s::uuid IS NULL OR c.group_id = %(group_id)s)"
         " AND (%(states)s::text[] IS NULL OR c.state = ANY (%(states)s))"
+        " AND (%(kinds)s::text[] IS NULL OR c.kind = ANY (%(kinds)s))"
         " ORDER BY c.created_at DESC, c.id DESC LIMIT %(limit)s",
-        {"time": time, "id": command_id, "vehicle_id": vehicle_id, "states": states, "limit": limit},
-    )
+        {"time": time, "id": command_id, "vehicle_id": vehicle_id, "group_id": group_id, "states": states,
+         "kinds": kinds, "limit": limit},
+    )  # fmt: skip
     return await cursor.fetchall()
 
 
@@ -58,16 +67,49 @@ async def insert(
     phone: str,
     kind: str,
     payload: dict[str, Any],
-    created_by: int,
+    created_by: int | None,
     expires_in_s: float,
+    confirm_in_s: float | None = None,
 ) -> UUID:
-    """Queue a command; its id. A trigger tells ``ingest.commands`` over the channel ``roadwarden_commands``."""
+    """Queue a command; its id. With ``confirm_in_s`` it waits so long for a second word before it is queued.
+
+    A trigger tells ``ingest.commands`` over the channel ``roadwarden_commands``.
+    """
     cursor = await connection.execute(
-        "INSERT INTO commands (vehicle_id, phone, kind, payload, created_by, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s)) RETURNING id",
-        (vehicle_id, phone, kind, Jsonb(payload), created_by, expires_in_s),
+        "INSERT INTO commands (vehicle_id, phone, kind, payload, created_by, expires_at, state, confirm_by)"
+        " VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s),"
+        " CASE WHEN %s::float8 IS NULL THEN 'queued' ELSE 'awaiting_confirmation' END,"
+        " now() + make_interval(secs => %s::float8)) RETURNING id",
+        (vehicle_id, phone, kind, Jsonb(payload), created_by, expires_in_s, confirm_in_s, confirm_in_s),
     )
     row = await cursor.fetchone()
     assert row is not None
     command_id: UUID = row[0]
     return command_id
+
+
+async def lock(connection: AsyncConnection[Any], command_id: UUID) -> dict[str, Any] | None:
+    """The command, its row locked until the transaction ends."""
+    await connection.execute("SELECT FROM commands WHERE id = %s FOR UPDATE", (command_id,))
+    return await get(connection, command_id)
+
+
+async def confirm(connection: AsyncConnection[Any], command_id: UUID, user_id: int) -> bool:
+    """The second word: queue it. Its time until expiry begins anew. False: it does not wait for one any more."""
+    cursor = await connection.execute(
+        "UPDATE commands SET state = 'queued', confirmed_by = %s, confirmed_at = now(), updated_at = now(),"
+        " expires_at = now() + (expires_at - created_at)"
+        " WHERE id = %s AND state = 'awaiting_confirmation' AND confirm_by > now()",
+        (user_id, command_id),
+    )
+    return cursor.rowcount == 1
+
+
+async def cancel(connection: AsyncConnection[Any], command_id: UUID, reason: str) -> bool:
+    """Take back what was not sent yet. False: it was."""
+    cursor = await connection.execute(
+        "UPDATE commands SET state = 'cancelled', reason = %s, updated_at = now()"
+        " WHERE id = %s AND (state = 'awaiting_confirmation' OR state = 'queued' AND attempts = 0)",
+        (reason, command_id),
+    )
+    return cursor.rowcount == 1

@@ -132,6 +132,17 @@ async def for_command(connection: AsyncConnection[Any], vehicle_id: int) -> str 
     return row[0] if row else None
 
 
+async def edition_of(connection: AsyncConnection[Any], phone: str) -> str:
+    """The edition a terminal speaks, as last seen: "2011", "2013", "2019"; "" while it is not known."""
+    cursor = await connection.execute(
+        "SELECT coalesce(nullif(p.edition, ''), t.edition) FROM terminals t"
+        " LEFT JOIN terminal_presence p ON p.phone = t.phone WHERE t.phone = %s",
+        (phone,),
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else ""
+
+
 async def presence(connection: AsyncConnection[Any]) -> list[tuple[str, int, bool]]:
     """(phone, vehicle_id, online) of every terminal that is in a vehicle in service."""
     cursor = await connection.execute(

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-_COLUMNS = "id, username, display_name, role, disabled"
+_COLUMNS = "id, username, display_name, role, disabled, dangerous_commands"
 
 
 async def page(connection: AsyncConnection[Any], *, after_id: int, limit: int) -> list[dict[str, Any]]:
@@ -41,13 +41,20 @@ async def credentials(connection: AsyncConnection[Any], username: str) -> dict[s
 
 
 async def insert(
-    connection: AsyncConnection[Any], *, username: str, display_name: str, role: str, disabled: bool, password_hash: str
+    connection: AsyncConnection[Any],
+    *,
+    username: str,
+    display_name: str,
+    role: str,
+    disabled: bool,
+    password_hash: str,
+    dangerous_commands: bool = False,
 ) -> int | None:
     """The new user's id; None when the name is taken."""
     cursor = await connection.execute(
-        "INSERT INTO users (username, display_name, role, disabled, password_hash) VALUES (%s, %s, %s, %s, %s)"
-        " ON CONFLICT (username) DO NOTHING RETURNING id",
-        (username, display_name, role, disabled, password_hash),
+        "INSERT INTO users (username, display_name, role, disabled, password_hash, dangerous_commands)"
+        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (username) DO NOTHING RETURNING id",
+        (username, display_name, role, disabled, password_hash, dangerous_commands),
     )
     row = await cursor.fetchone()
     return row[0] if row else None
@@ -61,12 +68,14 @@ async def update(
     role: str | None = None,
     disabled: bool | None = None,
     password_hash: str | None = None,
+    dangerous_commands: bool | None = None,
 ) -> None:
     """Change what is not None."""
     await connection.execute(
         "UPDATE users SET display_name = coalesce(%s, display_name), role = coalesce(%s, role),"
-        " disabled = coalesce(%s, disabled), password_hash = coalesce(%s, password_hash) WHERE id = %s",
-        (display_name, role, disabled, password_hash, user_id),
+        " disabled = coalesce(%s, disabled), password_hash = coalesce(%s, password_hash),"
+        " dangerous_commands = coalesce(%s, dangerous_commands) WHERE id = %s",
+        (display_name, role, disabled, password_hash, dangerous_commands, user_id),
     )
 
 
@@ -118,7 +127,7 @@ async def session_user(
     """Who is signed in with this token, or None. Using a session moves its end, written at most once a minute."""
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
-        "SELECT u.id, u.username, u.display_name, u.role, u.disabled,"
+        "SELECT u.id, u.username, u.display_name, u.role, u.disabled, u.dangerous_commands,"
         " s.expires_at < now() + make_interval(secs => %s) AS is_stale"
         " FROM user_sessions s JOIN users u ON u.id = s.user_id"
         " WHERE s.token_hash = %s AND s.expires_at > now() AND NOT u.disabled",

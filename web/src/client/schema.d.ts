@@ -216,6 +216,48 @@ export interface paths {
         patch: operations["change_vehicle"];
         trace?: never;
     };
+    "/api/v1/terminals/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Link Limits
+         * @description All of them, on one page.
+         */
+        get: operations["list_link_limits"];
+        /**
+         * Put Link Limit
+         * @description Set the limit of a maker's model. The closest one holds for a terminal: its own, model and maker, model, maker,
+         *     all; links that are open take it over.
+         */
+        put: operations["put_link_limit"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/terminals/limits/{limit_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete Link Limit */
+        delete: operations["delete_link_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/terminals": {
         parameters: {
             query?: never;
@@ -569,6 +611,8 @@ export interface paths {
         /**
          * Create Command
          * @description Queue a command. It is sent when the terminal is on-line, or next comes on-line before it expires.
+         *
+         *     A dangerous one is ``awaiting_confirmation`` first: see ``POST commands/{id}/confirm``.
          */
         post: operations["create_command"];
         delete?: never;
@@ -588,6 +632,46 @@ export interface paths {
         get: operations["get_command"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commands/{command_id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Command
+         * @description The second word for a dangerous command: the plate of the vehicle, typed once more. Then it is queued.
+         */
+        post: operations["confirm_command"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commands/{command_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Command
+         * @description Take back a command that was not sent yet.
+         */
+        post: operations["cancel_command"];
         delete?: never;
         options?: never;
         head?: never;
@@ -789,6 +873,155 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/command-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Command Kinds
+         * @description Everything that may be asked of a terminal.
+         */
+        get: operations["list_command_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/command-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Command Groups
+         * @description Newest first.
+         */
+        get: operations["list_command_groups"];
+        put?: never;
+        /**
+         * Create Command Group
+         * @description Give one command to many vehicles. They are sent at a bounded rate, behind single commands.
+         *
+         *     Vehicles whose terminal's edition has no such command get theirs as ``failed``, with the reason. A dangerous one
+         *     waits for ``POST command-groups/{id}/confirm``.
+         */
+        post: operations["create_command_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/command-groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Command Group */
+        get: operations["get_command_group"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/command-groups/{group_id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Command Group
+         * @description The second word for a dangerous one: how many vehicles it goes to, typed once more. Then it is queued.
+         */
+        post: operations["confirm_command_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/command-groups/{group_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Command Group
+         * @description Take back what was not sent yet; what was goes on.
+         */
+        post: operations["cancel_command_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firmware": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Firmware
+         * @description Newest first.
+         */
+        get: operations["list_firmware"];
+        put?: never;
+        /**
+         * Create Firmware
+         * @description Upload a package. The body is the file; what it is stands in the query.
+         */
+        post: operations["create_firmware"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firmware/{firmware_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Firmware */
+        get: operations["get_firmware"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Firmware
+         * @description Take a package out of the list, and its file away when no other has it. Not while a command sends it.
+         */
+        delete: operations["delete_firmware"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -818,7 +1051,7 @@ export interface paths {
         };
         /**
          * Get Readiness
-         * @description Every part can do its work; 503 with the reason by part when one cannot.
+         * @description Every part can do its work; 503 with the reason by part when one cannot. ``notices``: what operators are told.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -1108,6 +1341,33 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * Choice
+         * @description An answer the driver can choose (候选答案).
+         */
+        Choice: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Circle
+         * @description A round region (圆形区域).
+         */
+        Circle: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            shape: "circle";
+            /** Latitude Deg */
+            latitude_deg: number;
+            /** Longitude Deg */
+            longitude_deg: number;
+            /** Radius M */
+            radius_m: number;
+        };
         /** Closing */
         Closing: {
             /**
@@ -1144,6 +1404,9 @@ export interface components {
         /**
          * Command
          * @description A command to a vehicle's terminal. ``result`` is of its 0x0001: 0 done, 1 failed, 2 wrong, 3 unsupported.
+         *
+         *     ``is_open``: its state may still change by itself; an ``acknowledged`` one that waits for a dedicated answer is.
+         *     ``confirm_by``: until when it waits for its second word.
          */
         Command: {
             /**
@@ -1167,7 +1430,7 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "queued" | "sent" | "acknowledged" | "answered" | "refused" | "timed_out" | "expired" | "failed";
+            state: "awaiting_confirmation" | "queued" | "sent" | "acknowledged" | "answered" | "refused" | "timed_out" | "expired" | "failed" | "cancelled";
             /** Reason */
             reason: string;
             /** Created By */
@@ -1199,6 +1462,167 @@ export interface components {
             answer: {
                 [key: string]: unknown;
             } | null;
+            /** Group Id */
+            group_id: string | null;
+            /** Confirm By */
+            confirm_by: string | null;
+            /** Confirmed By Name */
+            confirmed_by_name: string | null;
+            /** Confirmed At */
+            confirmed_at: string | null;
+            progress: components["schemas"]["CommandProgress"] | null;
+            /** Is Open */
+            is_open: boolean;
+        };
+        /**
+         * CommandConfirmation
+         * @description The second word: the vehicle's plate once more.
+         */
+        CommandConfirmation: {
+            /** Plate */
+            plate: string;
+        };
+        /**
+         * CommandGroup
+         * @description Commands to many vehicles. ``vehicles``: how many commands there are; ``skipped``: vehicles without a terminal.
+         *
+         *     ``counts``: commands by state; a state with none is left out.
+         */
+        CommandGroup: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Payload */
+            payload: {
+                [key: string]: unknown;
+            };
+            /** Target */
+            target: {
+                [key: string]: unknown;
+            };
+            /** Vehicles */
+            vehicles: number;
+            /** Skipped */
+            skipped: number;
+            /** Rate Per S */
+            rate_per_s: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "awaiting_confirmation" | "running" | "done" | "cancelled" | "expired";
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /** Created By */
+            created_by: number | null;
+            /** Created By Name */
+            created_by_name: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Confirm By */
+            confirm_by: string | null;
+            /** Confirmed By Name */
+            confirmed_by_name: string | null;
+            /** Confirmed At */
+            confirmed_at: string | null;
+            /** Cancelled At */
+            cancelled_at: string | null;
+        };
+        /**
+         * CommandKind
+         * @description What may be asked. ``editions``: terminals that know it. ``dangerous``: needs the permission
+         *     ``dangerous_commands`` and a second word. ``media``: what it makes arrives as media.
+         */
+        CommandKind: {
+            /** Kind */
+            kind: string;
+            /** Chinese */
+            chinese: string;
+            /** Message Ids */
+            message_ids: string[];
+            /** Answers */
+            answers: string[];
+            /** Editions */
+            editions: string[];
+            /** Dangerous */
+            dangerous: boolean;
+            /** Admin Only */
+            admin_only: boolean;
+            /** Media */
+            media: boolean;
+        };
+        /**
+         * CommandProgress
+         * @description How far it has come. Of an upgrade in packages: ``sent``, ``acknowledged`` (by the terminal, if it confirms
+         *     packages one by one), ``total``. Of what arrives as media: ``arrived`` of ``total`` (null: not known).
+         */
+        CommandProgress: {
+            /** Sent */
+            sent?: number | null;
+            /** Acknowledged */
+            acknowledged?: number | null;
+            /** Total */
+            total?: number | null;
+            /** Arrived */
+            arrived?: number | null;
+            /** Media Ids */
+            media_ids?: number[] | null;
+        };
+        /**
+         * ControlParameters
+         * @description Parameters of commands 1 and 2 of a 0x8105; what is left out stays empty. ``time_limit_min`` 0: for ever.
+         */
+        ControlParameters: {
+            /** Connection Control */
+            connection_control?: (0 | 1) | null;
+            /** Url */
+            url?: string | null;
+            /** Apn */
+            apn?: string | null;
+            /** User */
+            user?: string | null;
+            /** Password */
+            password?: string | null;
+            /** Address */
+            address?: string | null;
+            /** Tcp Port */
+            tcp_port?: number | null;
+            /** Udp Port */
+            udp_port?: number | null;
+            /** Manufacturer Id */
+            manufacturer_id?: string | null;
+            /** Auth Code */
+            auth_code?: string | null;
+            /** Hardware Version */
+            hardware_version?: string | null;
+            /** Firmware Version */
+            firmware_version?: string | null;
+            /** Time Limit Min */
+            time_limit_min?: number | null;
+        };
+        /**
+         * DriverEvent
+         * @description An event the driver can report (事件); without a text when it is deleted.
+         */
+        DriverEvent: {
+            /** Id */
+            id: number;
+            /** Text */
+            text?: string | null;
         };
         /**
          * FieldError
@@ -1229,6 +1653,38 @@ export interface components {
              * @default null
              */
             value: string | null;
+        };
+        /**
+         * Firmware
+         * @description A firmware package (终端升级包). ``upgrade_type``: 0 terminal, 12 IC card reader, 52 satellite module, 100 ADAS,
+         *     101 DSM, 102 TPMS, 103 BSD, or a maker's own.
+         */
+        Firmware: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Upgrade Type */
+            upgrade_type: number;
+            /** Manufacturer Id */
+            manufacturer_id: string;
+            /** Version */
+            version: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Sha256 */
+            sha256: string;
+            /** Note */
+            note: string;
+            /** Created By */
+            created_by: number | null;
+            /** Created By Name */
+            created_by_name: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
         };
         /**
          * Geofence
@@ -1301,6 +1757,14 @@ export interface components {
             enabled?: boolean;
         };
         /**
+         * GroupConfirmation
+         * @description The second word: how many vehicles it goes to (``vehicles`` of the group).
+         */
+        GroupConfirmation: {
+            /** Vehicles */
+            vehicles: number;
+        };
+        /**
          * Handling
          * @description What was done about it. The code ``false_alarm`` (误报) marks the alarm false.
          */
@@ -1341,6 +1805,19 @@ export interface components {
             /** Dry Run */
             dry_run: boolean;
         };
+        /** LinkLimit */
+        LinkLimit: {
+            /** Id */
+            id: number;
+            /** Manufacturer Id */
+            manufacturer_id: string;
+            /** Terminal Model */
+            terminal_model: string;
+            /** Idle S */
+            idle_s: number;
+            /** Note */
+            note: string;
+        };
         /**
          * LiveDelta
          * @description What changed since ``seq - 1``; once a second, also when nothing did. ``fleet``: lists to read again.
@@ -1370,6 +1847,8 @@ export interface components {
             alarms: components["schemas"]["Alarm"][];
             /** Commands */
             commands: components["schemas"]["Command"][];
+            /** Command Groups */
+            command_groups: components["schemas"]["CommandGroup"][];
             /** Media */
             media: components["schemas"]["Media"][];
             /** Fleet */
@@ -1428,7 +1907,7 @@ export interface components {
         };
         /**
          * LiveStats
-         * @description ``alarms``: open and not late, by severity. ``reports_per_s``: over the last 10 s.
+         * @description ``alarms``: open and not late, by severity. ``reports_per_s``: over the last 10 s. ``notices``: worst first.
          */
         LiveStats: {
             /** Online */
@@ -1448,6 +1927,8 @@ export interface components {
             database: "up" | "down";
             /** Journal Lag S */
             journal_lag_s: number;
+            /** Notices */
+            notices: components["schemas"]["SystemNotice"][];
             /** Platforms */
             platforms: components["schemas"]["LivePlatform"][];
         };
@@ -1588,6 +2069,542 @@ export interface components {
             upload_id: number | null;
         };
         /**
+         * MenuItem
+         * @description A kind of information the driver can order (信息项).
+         */
+        MenuItem: {
+            /** Type */
+            type: number;
+            /** Name */
+            name: string;
+        };
+        /**
+         * NewAlarmConfirmCommand
+         * @description Confirm alarms by hand (人工确认报警消息, 0x8203), since 2013; ``alarm_serial_no`` 0: all of these kinds.
+         */
+        NewAlarmConfirmCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "alarm_confirm";
+            /** Alarms */
+            alarms: ("emergency" | "danger_warning" | "area_in_out" | "route_in_out" | "segment_time" | "illegal_ignition" | "illegal_movement")[];
+            /**
+             * Alarm Serial No
+             * @default 0
+             */
+            alarm_serial_no: number;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAlarmConfirmGroup
+         * @description Confirm alarms by hand (人工确认报警消息, 0x8203), since 2013; ``alarm_serial_no`` 0: all of these kinds.
+         */
+        NewAlarmConfirmGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "alarm_confirm";
+            /** Alarms */
+            alarms: ("emergency" | "danger_warning" | "area_in_out" | "route_in_out" | "segment_time" | "illegal_ignition" | "illegal_movement")[];
+            /**
+             * Alarm Serial No
+             * @default 0
+             */
+            alarm_serial_no: number;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaAskCommand
+         * @description Ask for the regions or routes it holds (查询区域或线路数据, 0x8608), since 2019; without ids all.
+         */
+        NewAreaAskCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_query";
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape: "circle" | "rectangle" | "polygon" | "route";
+            /** Area Ids */
+            area_ids?: number[];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaAskGroup
+         * @description Ask for the regions or routes it holds (查询区域或线路数据, 0x8608), since 2019; without ids all.
+         */
+        NewAreaAskGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_query";
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape: "circle" | "rectangle" | "polygon" | "route";
+            /** Area Ids */
+            area_ids?: number[];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaDeleteCommand
+         * @description Delete regions or routes (删除区域、路线, 0x8601, 0x8603, 0x8605, 0x8607); without ids all of that shape.
+         */
+        NewAreaDeleteCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_delete";
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape: "circle" | "rectangle" | "polygon" | "route";
+            /** Area Ids */
+            area_ids?: number[];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaDeleteGroup
+         * @description Delete regions or routes (删除区域、路线, 0x8601, 0x8603, 0x8605, 0x8607); without ids all of that shape.
+         */
+        NewAreaDeleteGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_delete";
+            /**
+             * Shape
+             * @enum {string}
+             */
+            shape: "circle" | "rectangle" | "polygon" | "route";
+            /** Area Ids */
+            area_ids?: number[];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaSetCommand
+         * @description Set a region or a route (设置区域、路线, 0x8600, 0x8602, 0x8604, 0x8606): a stored fence's, or ``area``.
+         *
+         *     ``area_id`` is the terminal's number for it, with a fence its id unless another is given. ``replace`` takes all
+         *     others of its shape away. It holds always, or from ``begin`` to ``end``, or daily (GMT+8). ``alerts``: whom it
+         *     alarms; with a fence as its trigger says, unless given. Night speed since 2019.
+         */
+        NewAreaSetCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_set";
+            /** Geofence Id */
+            geofence_id?: number | null;
+            /** Area */
+            area?: (components["schemas"]["Circle"] | components["schemas"]["Rectangle"] | components["schemas"]["Polygon"] | components["schemas"]["Route"]) | null;
+            /** Area Id */
+            area_id?: number | null;
+            /**
+             * Action
+             * @default append
+             * @enum {string}
+             */
+            action: "replace" | "append" | "modify";
+            /** Alerts */
+            alerts?: ("enter_driver" | "enter_platform" | "leave_driver" | "leave_platform")[] | null;
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /** Daily Begin */
+            daily_begin?: string | null;
+            /** Daily End */
+            daily_end?: string | null;
+            /** Max Speed Kmh */
+            max_speed_kmh?: number | null;
+            /** Overspeed Duration S */
+            overspeed_duration_s?: number | null;
+            /** Night Max Speed Kmh */
+            night_max_speed_kmh?: number | null;
+            /** Name */
+            name?: string | null;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAreaSetGroup
+         * @description Set a region or a route (设置区域、路线, 0x8600, 0x8602, 0x8604, 0x8606): a stored fence's, or ``area``.
+         *
+         *     ``area_id`` is the terminal's number for it, with a fence its id unless another is given. ``replace`` takes all
+         *     others of its shape away. It holds always, or from ``begin`` to ``end``, or daily (GMT+8). ``alerts``: whom it
+         *     alarms; with a fence as its trigger says, unless given. Night speed since 2019.
+         */
+        NewAreaSetGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "area_set";
+            /** Geofence Id */
+            geofence_id?: number | null;
+            /** Area */
+            area?: (components["schemas"]["Circle"] | components["schemas"]["Rectangle"] | components["schemas"]["Polygon"] | components["schemas"]["Route"]) | null;
+            /** Area Id */
+            area_id?: number | null;
+            /**
+             * Action
+             * @default append
+             * @enum {string}
+             */
+            action: "replace" | "append" | "modify";
+            /** Alerts */
+            alerts?: ("enter_driver" | "enter_platform" | "leave_driver" | "leave_platform")[] | null;
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /** Daily Begin */
+            daily_begin?: string | null;
+            /** Daily End */
+            daily_end?: string | null;
+            /** Max Speed Kmh */
+            max_speed_kmh?: number | null;
+            /** Overspeed Duration S */
+            overspeed_duration_s?: number | null;
+            /** Night Max Speed Kmh */
+            night_max_speed_kmh?: number | null;
+            /** Name */
+            name?: string | null;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAskCommand
+         * @description Ask the driver (提问下发, 0x8302); what is chosen comes as 0x0302. Left the standard in 2019; units know it.
+         */
+        NewAskCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "question";
+            /** Text */
+            text: string;
+            /** Answers */
+            answers: components["schemas"]["Choice"][];
+            /**
+             * Urgent
+             * @default false
+             */
+            urgent: boolean;
+            /**
+             * Tts
+             * @default false
+             */
+            tts: boolean;
+            /**
+             * Advertising
+             * @default false
+             */
+            advertising: boolean;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAskGroup
+         * @description Ask the driver (提问下发, 0x8302); what is chosen comes as 0x0302. Left the standard in 2019; units know it.
+         */
+        NewAskGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "question";
+            /** Text */
+            text: string;
+            /** Answers */
+            answers: components["schemas"]["Choice"][];
+            /**
+             * Urgent
+             * @default false
+             */
+            urgent: boolean;
+            /**
+             * Tts
+             * @default false
+             */
+            tts: boolean;
+            /**
+             * Advertising
+             * @default false
+             */
+            advertising: boolean;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAttributesCommand
+         * @description Ask what the terminal is (查询终端属性, 0x8107), since 2013.
+         */
+        NewAttributesCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "attributes";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewAttributesGroup
+         * @description Ask what the terminal is (查询终端属性, 0x8107), since 2013.
+         */
+        NewAttributesGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "attributes";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewControlCommand
+         * @description Control the terminal (终端控制, 0x8105). Dangerous: it may not come back. 2019 has connect_to_server, reset and
+         *     factory_reset only. ``form``: how numbers are written, see docs/commands.md.
+         */
+        NewControlCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "control";
+            /**
+             * Command
+             * @enum {string}
+             */
+            command: "wireless_upgrade" | "connect_to_server" | "power_off" | "reset" | "factory_reset" | "close_data_link" | "close_radio";
+            parameters?: components["schemas"]["ControlParameters"] | null;
+            /**
+             * Form
+             * @default text
+             * @enum {string}
+             */
+            form: "text" | "binary";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewControlGroup
+         * @description Control the terminal (终端控制, 0x8105). Dangerous: it may not come back. 2019 has connect_to_server, reset and
+         *     factory_reset only. ``form``: how numbers are written, see docs/commands.md.
+         */
+        NewControlGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "control";
+            /**
+             * Command
+             * @enum {string}
+             */
+            command: "wireless_upgrade" | "connect_to_server" | "power_off" | "reset" | "factory_reset" | "close_data_link" | "close_radio";
+            parameters?: components["schemas"]["ControlParameters"] | null;
+            /**
+             * Form
+             * @default text
+             * @enum {string}
+             */
+            form: "text" | "binary";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewDoorsCommand
+         * @description Lock or unlock the doors (车辆控制, 0x8500).
+         */
+        NewDoorsCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "vehicle_control";
+            /**
+             * Doors
+             * @enum {string}
+             */
+            doors: "lock" | "unlock";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewDoorsGroup
+         * @description Lock or unlock the doors (车辆控制, 0x8500).
+         */
+        NewDoorsGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "vehicle_control";
+            /**
+             * Doors
+             * @enum {string}
+             */
+            doors: "lock" | "unlock";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewDriverCommand
+         * @description Ask who drives (上报驾驶员身份信息请求, 0x8702), since 2013.
+         */
+        NewDriverCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "driver";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewDriverGroup
+         * @description Ask who drives (上报驾驶员身份信息请求, 0x8702), since 2013.
+         */
+        NewDriverGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "driver";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
          * NewGeofence
          * @description A polygon has three or more corners, not closed, and does not cross itself; a circle has center and radius_m.
          */
@@ -1626,19 +2643,326 @@ export interface components {
             enabled: boolean;
         };
         /**
-         * NewLocateCommand
-         * @description Ask where it is now (位置信息查询, 0x8201).
+         * NewLinkLimit
+         * @description How long terminals of this make and model may be silent; empty: of every make, of every model.
          */
-        NewLocateCommand: {
+        NewLinkLimit: {
+            /**
+             * Manufacturer Id
+             * @default
+             */
+            manufacturer_id: string;
+            /**
+             * Terminal Model
+             * @default
+             */
+            terminal_model: string;
+            /**
+             * Idle S
+             * @description seconds without a whole message
+             */
+            idle_s: number;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * NewLinkTestCommand
+         * @description Ask whether it is there (链路检测, 0x8204), since 2019.
+         */
+        NewLinkTestCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "link_test";
             /** Vehicle Id */
             vehicle_id: number;
             /** Expires In S */
             expires_in_s?: number | null;
+        };
+        /**
+         * NewLinkTestGroup
+         * @description Ask whether it is there (链路检测, 0x8204), since 2019.
+         */
+        NewLinkTestGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "link_test";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewLocateCommand
+         * @description Ask where it is now (位置信息查询, 0x8201).
+         */
+        NewLocateCommand: {
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kind: "locate";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewLocateGroup
+         * @description Ask where it is now (位置信息查询, 0x8201).
+         */
+        NewLocateGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "locate";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewMediaSearchCommand
+         * @description Search what it keeps (存储多媒体数据检索, 0x8802); ``channel`` 0: every channel.
+         */
+        NewMediaSearchCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "media_search";
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /**
+             * Media
+             * @default image
+             * @enum {string}
+             */
+            media: "image" | "audio" | "video";
+            /**
+             * Channel
+             * @default 0
+             */
+            channel: number;
+            /**
+             * Event
+             * @default platform_order
+             * @enum {string}
+             */
+            event: "platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance";
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewMediaSearchGroup
+         * @description Search what it keeps (存储多媒体数据检索, 0x8802); ``channel`` 0: every channel.
+         */
+        NewMediaSearchGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "media_search";
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /**
+             * Media
+             * @default image
+             * @enum {string}
+             */
+            media: "image" | "audio" | "video";
+            /**
+             * Channel
+             * @default 0
+             */
+            channel: number;
+            /**
+             * Event
+             * @default platform_order
+             * @enum {string}
+             */
+            event: "platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance";
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewMediaUploadCommand
+         * @description Have it send what it keeps (0x8803), or one recording by ``media_id`` (0x8805, since 2013).
+         */
+        NewMediaUploadCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "media_upload";
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /** Media Id */
+            media_id?: number | null;
+            /** Media */
+            media?: ("image" | "audio" | "video") | null;
+            /** Channel */
+            channel?: number | null;
+            /** Event */
+            event?: ("platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance") | null;
+            /**
+             * Delete
+             * @default false
+             */
+            delete: boolean;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewMediaUploadGroup
+         * @description Have it send what it keeps (0x8803), or one recording by ``media_id`` (0x8805, since 2013).
+         */
+        NewMediaUploadGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "media_upload";
+            /** Begin */
+            begin?: string | null;
+            /** End */
+            end?: string | null;
+            /** Media Id */
+            media_id?: number | null;
+            /** Media */
+            media?: ("image" | "audio" | "video") | null;
+            /** Channel */
+            channel?: number | null;
+            /** Event */
+            event?: ("platform_order" | "timer" | "robbery" | "collision" | "door_open" | "door_close" | "door_closed_moving" | "distance") | null;
+            /**
+             * Delete
+             * @default false
+             */
+            delete: boolean;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewOilPowerCommand
+         * @description Cut or restore oil and power (断油断电). Dangerous.
+         *
+         *     No edition has a message for it; makers have words of their own: ``control_word`` of a 0x8105 (0xF0 cuts, 0xF1
+         *     restores with those that are known), or since 2019 an item of a 0x8500 from 0xF001 on with its value. Ask the
+         *     maker of the terminal.
+         */
+        NewOilPowerCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "oil_power";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "cut" | "restore";
+            /** Control Word */
+            control_word?: number | null;
+            /** Item Id */
+            item_id?: number | null;
+            /** Item Value */
+            item_value?: string | null;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewOilPowerGroup
+         * @description Cut or restore oil and power (断油断电). Dangerous.
+         *
+         *     No edition has a message for it; makers have words of their own: ``control_word`` of a 0x8105 (0xF0 cuts, 0xF1
+         *     restores with those that are known), or since 2019 an item of a 0x8500 from 0xF001 on with its value. Ask the
+         *     maker of the terminal.
+         */
+        NewOilPowerGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "oil_power";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "cut" | "restore";
+            /** Control Word */
+            control_word?: number | null;
+            /** Item Id */
+            item_id?: number | null;
+            /** Item Value */
+            item_value?: string | null;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
         };
         /** NewOrganization */
         NewOrganization: {
@@ -1646,6 +2970,352 @@ export interface components {
             name: string;
             /** Parent Id */
             parent_id?: number | null;
+        };
+        /**
+         * NewParametersAskCommand
+         * @description Ask for parameters: all (查询终端参数, 0x8104), or since 2013 these (查询指定终端参数, 0x8106).
+         */
+        NewParametersAskCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "parameters_query";
+            /** Ids */
+            ids?: number[];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewParametersAskGroup
+         * @description Ask for parameters: all (查询终端参数, 0x8104), or since 2013 these (查询指定终端参数, 0x8106).
+         */
+        NewParametersAskGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "parameters_query";
+            /** Ids */
+            ids?: number[];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewParametersSetCommand
+         * @description Set parameters (设置终端参数, 0x8103).
+         */
+        NewParametersSetCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "parameters_set";
+            /** Parameters */
+            parameters: components["schemas"]["ParameterValue"][];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewParametersSetGroup
+         * @description Set parameters (设置终端参数, 0x8103).
+         */
+        NewParametersSetGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "parameters_set";
+            /** Parameters */
+            parameters: components["schemas"]["ParameterValue"][];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhoneBookCommand
+         * @description Set the phone book (设置电话本, 0x8401); a contact that is changed is known by its name.
+         */
+        NewPhoneBookCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "phonebook";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete_all" | "replace" | "append" | "modify";
+            /** Contacts */
+            contacts?: components["schemas"]["PhoneBookContact"][];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhoneBookGroup
+         * @description Set the phone book (设置电话本, 0x8401); a contact that is changed is known by its name.
+         */
+        NewPhoneBookGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "phonebook";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete_all" | "replace" | "append" | "modify";
+            /** Contacts */
+            contacts?: components["schemas"]["PhoneBookContact"][];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhoneCallCommand
+         * @description Have it call a number (电话回拨, 0x8400); ``listen``: with its loudspeaker off.
+         */
+        NewPhoneCallCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "phone_call";
+            /** Number */
+            number: string;
+            /**
+             * Listen
+             * @default false
+             */
+            listen: boolean;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhoneCallGroup
+         * @description Have it call a number (电话回拨, 0x8400); ``listen``: with its loudspeaker off.
+         */
+        NewPhoneCallGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "phone_call";
+            /** Number */
+            number: string;
+            /**
+             * Listen
+             * @default false
+             */
+            listen: boolean;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhotoCommand
+         * @description Take photos or film now (摄像头立即拍摄命令, 0x8801).
+         *
+         *     ``count`` photos every ``interval_s`` (0: as fast as it can), or a film of ``interval_s`` (0: without end) until
+         *     ``stop``. ``quality`` 1 is the best. What is not only stored arrives as media.
+         */
+        NewPhotoCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "photo";
+            /**
+             * Action
+             * @default photo
+             * @enum {string}
+             */
+            action: "photo" | "record" | "stop";
+            /**
+             * Channel
+             * @default 1
+             */
+            channel: number;
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Interval S
+             * @default 0
+             */
+            interval_s: number;
+            /**
+             * Store Only
+             * @default false
+             */
+            store_only: boolean;
+            /**
+             * Resolution
+             * @default 640x480
+             * @enum {string}
+             */
+            resolution: "lowest" | "320x240" | "640x480" | "800x600" | "1024x768" | "176x144" | "352x288" | "704x288" | "704x576" | "highest";
+            /**
+             * Quality
+             * @default 5
+             */
+            quality: number;
+            /**
+             * Brightness
+             * @default 128
+             */
+            brightness: number;
+            /**
+             * Contrast
+             * @default 64
+             */
+            contrast: number;
+            /**
+             * Saturation
+             * @default 64
+             */
+            saturation: number;
+            /**
+             * Chroma
+             * @default 128
+             */
+            chroma: number;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewPhotoGroup
+         * @description Take photos or film now (摄像头立即拍摄命令, 0x8801).
+         *
+         *     ``count`` photos every ``interval_s`` (0: as fast as it can), or a film of ``interval_s`` (0: without end) until
+         *     ``stop``. ``quality`` 1 is the best. What is not only stored arrives as media.
+         */
+        NewPhotoGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "photo";
+            /**
+             * Action
+             * @default photo
+             * @enum {string}
+             */
+            action: "photo" | "record" | "stop";
+            /**
+             * Channel
+             * @default 1
+             */
+            channel: number;
+            /**
+             * Count
+             * @default 1
+             */
+            count: number;
+            /**
+             * Interval S
+             * @default 0
+             */
+            interval_s: number;
+            /**
+             * Store Only
+             * @default false
+             */
+            store_only: boolean;
+            /**
+             * Resolution
+             * @default 640x480
+             * @enum {string}
+             */
+            resolution: "lowest" | "320x240" | "640x480" | "800x600" | "1024x768" | "176x144" | "352x288" | "704x288" | "704x576" | "highest";
+            /**
+             * Quality
+             * @default 5
+             */
+            quality: number;
+            /**
+             * Brightness
+             * @default 128
+             */
+            brightness: number;
+            /**
+             * Contrast
+             * @default 64
+             */
+            contrast: number;
+            /**
+             * Saturation
+             * @default 64
+             */
+            saturation: number;
+            /**
+             * Chroma
+             * @default 128
+             */
+            chroma: number;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
         };
         /**
          * NewPlatform
@@ -1709,6 +3379,292 @@ export interface components {
             ic1: number;
         };
         /**
+         * NewRawCommand
+         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it, if not 0x0001.
+         */
+        NewRawCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "raw";
+            /** Message Id */
+            message_id: number;
+            /**
+             * Body
+             * @default
+             */
+            body: string;
+            /** Answer Id */
+            answer_id?: number | null;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewRawGroup
+         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it, if not 0x0001.
+         */
+        NewRawGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "raw";
+            /** Message Id */
+            message_id: number;
+            /**
+             * Body
+             * @default
+             */
+            body: string;
+            /** Answer Id */
+            answer_id?: number | null;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewRecordingCommand
+         * @description Start or stop recording sound (录音开始命令, 0x8804); ``duration_s`` 0: until it is stopped.
+         */
+        NewRecordingCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "recording";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "start" | "stop";
+            /**
+             * Duration S
+             * @default 0
+             */
+            duration_s: number;
+            /**
+             * Store Only
+             * @default false
+             */
+            store_only: boolean;
+            /**
+             * Sampling Khz
+             * @default 8
+             * @enum {integer}
+             */
+            sampling_khz: 8 | 11 | 23 | 32;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewRecordingGroup
+         * @description Start or stop recording sound (录音开始命令, 0x8804); ``duration_s`` 0: until it is stopped.
+         */
+        NewRecordingGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "recording";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "start" | "stop";
+            /**
+             * Duration S
+             * @default 0
+             */
+            duration_s: number;
+            /**
+             * Store Only
+             * @default false
+             */
+            store_only: boolean;
+            /**
+             * Sampling Khz
+             * @default 8
+             * @enum {integer}
+             */
+            sampling_khz: 8 | 11 | 23 | 32;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewSetDriverEventsCommand
+         * @description Set the events a driver can report (事件设置, 0x8301). Left the standard in 2019; units know it.
+         */
+        NewSetDriverEventsCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "events";
+            /** Action */
+            action: ("delete_all" | "replace" | "append" | "modify") | "delete";
+            /** Events */
+            events?: components["schemas"]["DriverEvent"][];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewSetDriverEventsGroup
+         * @description Set the events a driver can report (事件设置, 0x8301). Left the standard in 2019; units know it.
+         */
+        NewSetDriverEventsGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "events";
+            /** Action */
+            action: ("delete_all" | "replace" | "append" | "modify") | "delete";
+            /** Events */
+            events?: components["schemas"]["DriverEvent"][];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewSetMenuCommand
+         * @description Set the menu of information (信息点播菜单设置, 0x8303). Left the standard in 2019; units know it.
+         */
+        NewSetMenuCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "menu";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete_all" | "replace" | "append" | "modify";
+            /** Items */
+            items?: components["schemas"]["MenuItem"][];
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewSetMenuGroup
+         * @description Set the menu of information (信息点播菜单设置, 0x8303). Left the standard in 2019; units know it.
+         */
+        NewSetMenuGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "menu";
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "delete_all" | "replace" | "append" | "modify";
+            /** Items */
+            items?: components["schemas"]["MenuItem"][];
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewTachographCommand
+         * @description Collect data of the tachograph (行驶记录数据采集命令, 0x8700): ``command`` and block of GB/T 19056.
+         */
+        NewTachographCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "tachograph";
+            /** Command */
+            command: number;
+            /**
+             * Block
+             * @default
+             */
+            block: string;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewTachographGroup
+         * @description Collect data of the tachograph (行驶记录数据采集命令, 0x8700): ``command`` and block of GB/T 19056.
+         */
+        NewTachographGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "tachograph";
+            /** Command */
+            command: number;
+            /**
+             * Block
+             * @default
+             */
+            block: string;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
          * NewTerminal
          * @description A terminal that is approved before it ever called; without a vehicle it lies in stock.
          */
@@ -1741,10 +3697,6 @@ export interface components {
          * @description Send a text (文本信息下发, 0x8300): shown, read aloud, or both.
          */
         NewTextCommand: {
-            /** Vehicle Id */
-            vehicle_id: number;
-            /** Expires In S */
-            expires_in_s?: number | null;
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}
@@ -1772,6 +3724,169 @@ export interface components {
              * @default false
              */
             advertising: boolean;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewTextGroup
+         * @description Send a text (文本信息下发, 0x8300): shown, read aloud, or both.
+         */
+        NewTextGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "text";
+            /** Text */
+            text: string;
+            /**
+             * Urgent
+             * @default false
+             */
+            urgent: boolean;
+            /**
+             * Display
+             * @default true
+             */
+            display: boolean;
+            /**
+             * Tts
+             * @default false
+             */
+            tts: boolean;
+            /**
+             * Advertising
+             * @default false
+             */
+            advertising: boolean;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewTrackCommand
+         * @description Have it report every ``interval_s`` for ``duration_s`` (临时位置跟踪控制, 0x8202); interval 0 ends that.
+         */
+        NewTrackCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "track";
+            /** Interval S */
+            interval_s: number;
+            /** Duration S */
+            duration_s?: number | null;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewTrackGroup
+         * @description Have it report every ``interval_s`` for ``duration_s`` (临时位置跟踪控制, 0x8202); interval 0 ends that.
+         */
+        NewTrackGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "track";
+            /** Interval S */
+            interval_s: number;
+            /** Duration S */
+            duration_s?: number | null;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewUpgradeCommand
+         * @description Upgrade a part of the terminal (下发终端升级包, 0x8108), since 2013. Dangerous.
+         *
+         *     ``firmware_id`` is one that was uploaded; the rest is filled in from it by the server. Sent in packages, at a
+         *     bounded rate, going on after a lost link; the result comes as 0x0108.
+         */
+        NewUpgradeCommand: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "upgrade";
+            /** Firmware Id */
+            firmware_id: number;
+            /** Upgrade Type */
+            upgrade_type?: number | null;
+            /** Manufacturer Id */
+            manufacturer_id?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Size Bytes */
+            size_bytes?: number | null;
+            /** Sha256 */
+            sha256?: string | null;
+            /** Vehicle Id */
+            vehicle_id: number;
+            /** Expires In S */
+            expires_in_s?: number | null;
+        };
+        /**
+         * NewUpgradeGroup
+         * @description Upgrade a part of the terminal (下发终端升级包, 0x8108), since 2013. Dangerous.
+         *
+         *     ``firmware_id`` is one that was uploaded; the rest is filled in from it by the server. Sent in packages, at a
+         *     bounded rate, going on after a lost link; the result comes as 0x0108.
+         */
+        NewUpgradeGroup: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "upgrade";
+            /** Firmware Id */
+            firmware_id: number;
+            /** Upgrade Type */
+            upgrade_type?: number | null;
+            /** Manufacturer Id */
+            manufacturer_id?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Size Bytes */
+            size_bytes?: number | null;
+            /** Sha256 */
+            sha256?: string | null;
+            /** Vehicle Ids */
+            vehicle_ids?: number[] | null;
+            /** Organization Id */
+            organization_id?: number | null;
+            /** Q */
+            q?: string | null;
+            /** All */
+            all?: true | null;
+            /** Rate Per S */
+            rate_per_s?: number | null;
+            /** Expires In S */
+            expires_in_s?: number | null;
         };
         /** NewUser */
         NewUser: {
@@ -1795,6 +3910,11 @@ export interface components {
              * @default false
              */
             disabled: boolean;
+            /**
+             * Dangerous Commands
+             * @default false
+             */
+            dangerous_commands: boolean;
         };
         /**
          * NewVehicle
@@ -1881,6 +4001,20 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[CommandGroup] */
+        Page_CommandGroup_: {
+            /** Items */
+            items: components["schemas"]["CommandGroup"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[CommandKind] */
+        Page_CommandKind_: {
+            /** Items */
+            items: components["schemas"]["CommandKind"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Command] */
         Page_Command_: {
             /** Items */
@@ -1888,10 +4022,24 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Firmware] */
+        Page_Firmware_: {
+            /** Items */
+            items: components["schemas"]["Firmware"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Geofence] */
         Page_Geofence_: {
             /** Items */
             items: components["schemas"]["Geofence"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[LinkLimit] */
+        Page_LinkLimit_: {
+            /** Items */
+            items: components["schemas"]["LinkLimit"][];
             /** Next */
             next: string | null;
         };
@@ -1958,12 +4106,43 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * ParameterValue
+         * @description A parameter (终端参数) by its id: ``value`` as the table has it, in its unit (a number, a text, an object of the
+         *     fields of one that has several), or ``raw`` bytes in hex for makers' own.
+         */
+        ParameterValue: {
+            /** Id */
+            id: number;
+            /** Value */
+            value?: number | string | {
+                [key: string]: unknown;
+            } | null;
+            /** Raw */
+            raw?: string | null;
+        };
         /** PasswordChange */
         PasswordChange: {
             /** Current Password */
             current_password: string;
             /** New Password */
             new_password: string;
+        };
+        /**
+         * PhoneBookContact
+         * @description A number of the phone book (联系人项).
+         */
+        PhoneBookContact: {
+            /** Name */
+            name: string;
+            /** Number */
+            number: string;
+            /**
+             * Direction
+             * @default both
+             * @enum {string}
+             */
+            direction: "incoming" | "outgoing" | "both";
         };
         /**
          * Platform
@@ -2067,6 +4246,19 @@ export interface components {
             cursor: number | null;
         };
         /**
+         * Polygon
+         * @description A polygon (多边形区域): corners [latitude, longitude], not closed.
+         */
+        Polygon: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            shape: "polygon";
+            /** Points */
+            points: number[][];
+        };
+        /**
          * Position
          * @description One report. Coordinates are WGS-84; flags are the alarm and status words of JT/T 808 as integers.
          */
@@ -2137,6 +4329,25 @@ export interface components {
             map: components["schemas"]["MapDefaults"];
         };
         /**
+         * Rectangle
+         * @description A rectangular region (矩形区域) from its top left to its bottom right.
+         */
+        Rectangle: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            shape: "rectangle";
+            /** Top Latitude Deg */
+            top_latitude_deg: number;
+            /** Left Longitude Deg */
+            left_longitude_deg: number;
+            /** Bottom Latitude Deg */
+            bottom_latitude_deg: number;
+            /** Right Longitude Deg */
+            right_longitude_deg: number;
+        };
+        /**
          * RefusedStep
          * @description An alarm that did not allow the step, and why: mostly because somebody was faster.
          */
@@ -2148,6 +4359,23 @@ export interface components {
             id: string;
             /** Detail */
             detail: string;
+            /** State */
+            state?: ("open" | "claimed" | "handled" | "false" | "closed") | null;
+            /** By */
+            by?: string | null;
+        };
+        /**
+         * Route
+         * @description A route (路线) by its turns.
+         */
+        Route: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            shape: "route";
+            /** Points */
+            points: components["schemas"]["Turn"][];
         };
         /** SignIn */
         SignIn: {
@@ -2157,8 +4385,27 @@ export interface components {
             password: string;
         };
         /**
+         * SystemNotice
+         * @description What operators have to be told of the server itself; there until it is no longer so.
+         */
+        SystemNotice: {
+            /** Code */
+            code: string;
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "warning" | "error";
+            /** Detail */
+            detail: string;
+        };
+        /**
          * Terminal
          * @description A terminal (终端), known by its phone number. ``claimed_*`` is what its last registration said.
+         *
+         *     ``idle_s``: how long it may be silent; null: as the limits by model have it. ``former_imei``: before it logged in
+         *     with another one, at ``imei_changed_at``: another unit uses its number. ``duplicate_identity_at``: when, within the
+         *     last day, two units were last seen logging in with its number in turns.
          */
         Terminal: {
             /** Id */
@@ -2199,6 +4446,14 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** Idle S */
+            idle_s: number | null;
+            /** Former Imei */
+            former_imei: string;
+            /** Imei Changed At */
+            imei_changed_at: string | null;
+            /** Duplicate Identity At */
+            duplicate_identity_at: string | null;
         };
         /**
          * TerminalChange
@@ -2213,6 +4468,8 @@ export interface components {
             terminal_model?: string;
             /** Terminal Id */
             terminal_id?: string;
+            /** Idle S */
+            idle_s?: number | null;
         };
         /**
          * TileSource
@@ -2302,8 +4559,32 @@ export interface components {
             ids: string[];
         };
         /**
+         * Turn
+         * @description A turn of a route (拐点) and the segment (路段) from it to the next.
+         */
+        Turn: {
+            /** Latitude Deg */
+            latitude_deg: number;
+            /** Longitude Deg */
+            longitude_deg: number;
+            /**
+             * Width M
+             * @default 50
+             */
+            width_m: number;
+            /** Max Time S */
+            max_time_s?: number | null;
+            /** Min Time S */
+            min_time_s?: number | null;
+            /** Max Speed Kmh */
+            max_speed_kmh?: number | null;
+            /** Overspeed Duration S */
+            overspeed_duration_s?: number | null;
+        };
+        /**
          * User
-         * @description A user (操作员).
+         * @description A user (操作员). ``dangerous_commands``: an operator who may give and confirm dangerous commands; administrators
+         *     may anyhow.
          */
         User: {
             /** Id */
@@ -2319,6 +4600,8 @@ export interface components {
             role: "viewer" | "operator" | "admin";
             /** Disabled */
             disabled: boolean;
+            /** Dangerous Commands */
+            dangerous_commands: boolean;
         };
         /**
          * UserChange
@@ -2334,6 +4617,8 @@ export interface components {
             role?: "viewer" | "operator" | "admin";
             /** Disabled */
             disabled?: boolean;
+            /** Dangerous Commands */
+            dangerous_commands?: boolean;
             /** Password */
             password?: string;
         };
@@ -3106,6 +5391,97 @@ export interface operations {
             };
         };
     };
+    list_link_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LinkLimit_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_link_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLinkLimit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkLimit"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_link_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                limit_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_terminals: {
         parameters: {
             query?: {
@@ -3792,6 +6168,9 @@ export interface operations {
                 vehicle_id?: number | null;
                 /** @description Repeatable, or a comma list. */
                 state?: string[] | null;
+                /** @description Repeatable, or a comma list. */
+                kind?: string[] | null;
+                group_id?: string | null;
                 /** @description Most items to answer. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -3832,7 +6211,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewTextCommand"] | components["schemas"]["NewLocateCommand"];
+                "application/json": components["schemas"]["NewTextCommand"] | components["schemas"]["NewLocateCommand"] | components["schemas"]["NewTrackCommand"] | components["schemas"]["NewAlarmConfirmCommand"] | components["schemas"]["NewLinkTestCommand"] | components["schemas"]["NewPhoneCallCommand"] | components["schemas"]["NewPhoneBookCommand"] | components["schemas"]["NewAskCommand"] | components["schemas"]["NewSetDriverEventsCommand"] | components["schemas"]["NewSetMenuCommand"] | components["schemas"]["NewParametersSetCommand"] | components["schemas"]["NewParametersAskCommand"] | components["schemas"]["NewAttributesCommand"] | components["schemas"]["NewControlCommand"] | components["schemas"]["NewUpgradeCommand"] | components["schemas"]["NewRawCommand"] | components["schemas"]["NewDoorsCommand"] | components["schemas"]["NewOilPowerCommand"] | components["schemas"]["NewDriverCommand"] | components["schemas"]["NewTachographCommand"] | components["schemas"]["NewPhotoCommand"] | components["schemas"]["NewMediaSearchCommand"] | components["schemas"]["NewMediaUploadCommand"] | components["schemas"]["NewRecordingCommand"] | components["schemas"]["NewAreaSetCommand"] | components["schemas"]["NewAreaDeleteCommand"] | components["schemas"]["NewAreaAskCommand"];
             };
         };
         responses: {
@@ -3857,6 +6236,72 @@ export interface operations {
         };
     };
     get_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Command"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommandConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Command"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_command: {
         parameters: {
             query?: never;
             header?: never;
@@ -4471,6 +6916,336 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PublicSettings"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_command_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CommandKind_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_command_groups: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CommandGroup_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_command_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTextGroup"] | components["schemas"]["NewLocateGroup"] | components["schemas"]["NewTrackGroup"] | components["schemas"]["NewAlarmConfirmGroup"] | components["schemas"]["NewLinkTestGroup"] | components["schemas"]["NewPhoneCallGroup"] | components["schemas"]["NewPhoneBookGroup"] | components["schemas"]["NewAskGroup"] | components["schemas"]["NewSetDriverEventsGroup"] | components["schemas"]["NewSetMenuGroup"] | components["schemas"]["NewParametersSetGroup"] | components["schemas"]["NewParametersAskGroup"] | components["schemas"]["NewAttributesGroup"] | components["schemas"]["NewControlGroup"] | components["schemas"]["NewUpgradeGroup"] | components["schemas"]["NewRawGroup"] | components["schemas"]["NewDoorsGroup"] | components["schemas"]["NewOilPowerGroup"] | components["schemas"]["NewDriverGroup"] | components["schemas"]["NewTachographGroup"] | components["schemas"]["NewPhotoGroup"] | components["schemas"]["NewMediaSearchGroup"] | components["schemas"]["NewMediaUploadGroup"] | components["schemas"]["NewRecordingGroup"] | components["schemas"]["NewAreaSetGroup"] | components["schemas"]["NewAreaDeleteGroup"] | components["schemas"]["NewAreaAskGroup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandGroup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_command_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandGroup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_command_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandGroup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_command_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandGroup"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_firmware: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Firmware_"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_firmware: {
+        parameters: {
+            query: {
+                /** @description For people. */
+                name: string;
+                /** @description As the terminal is told it. */
+                version: string;
+                upgrade_type?: number;
+                /** @description 制造商 ID. */
+                manufacturer_id?: string;
+                note?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file, as it is. */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firmware"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_firmware: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                firmware_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firmware"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_firmware: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                firmware_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

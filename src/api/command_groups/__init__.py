@@ -1,0 +1,1 @@
+"""Commands to many vehicles at once."""
