@@ -6,6 +6,7 @@ export const router = createRouter({
     { path: '/', name: 'seat', component: () => import('@/pages/seat/SeatPage.vue') },
     { path: '/vehicles', name: 'vehicles', component: () => import('@/pages/manage/VehiclesPage.vue') },
     { path: '/terminals', name: 'terminals', component: () => import('@/pages/manage/TerminalsPage.vue') },
+    { path: '/alarms', name: 'alarms', component: () => import('@/pages/manage/AlarmsPage.vue') },
     { path: '/geofences', name: 'geofences', component: () => import('@/pages/manage/GeofencesPage.vue') },
     { path: '/platforms', name: 'platforms', component: () => import('@/pages/manage/PlatformsPage.vue') },
     { path: '/users', name: 'users', component: () => import('@/pages/manage/UsersPage.vue') },

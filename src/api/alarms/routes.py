@@ -167,7 +167,7 @@ async def _take_many(services: Services, actor: Actor, ids: list[UUID], action: 
             try:
                 await _step(connection, actor, alarm_id, action, **said)
             except ProblemError as error:
-                refused.append({"id": alarm_id, "detail": error.detail})
+                refused.append({"id": alarm_id, "detail": error.detail} | dict(error.extra or {}))
             else:
                 taken.append(alarm_id)
         rows = await alarms.by_ids(connection, taken)

@@ -113,6 +113,8 @@ class RefusedStep(BaseModel):
 
     id: UUID
     detail: str
+    state: State | None = None  # null: there is no such alarm
+    by: str | None = None
 
 
 class AlarmsStepped(BaseModel):

@@ -13,6 +13,9 @@ export class ApiProblem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly errors: FieldError[] = [],
+    /** Stable key of what went wrong, and what else the problem document says. */
+    readonly kind = '',
+    readonly facts: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail || title)
     this.name = 'ApiProblem'
@@ -71,9 +74,10 @@ export async function request<T>(method: string, path: string, options: RequestO
 
 async function problem(response: Response): Promise<ApiProblem> {
   try {
-    const said = (await response.json()) as { title?: string; detail?: unknown; errors?: unknown }
-    const detail = typeof said.detail === 'string' ? said.detail : ''
-    return new ApiProblem(response.status, said.title ?? response.statusText, detail, fieldErrors(said.errors))
+    const said = (await response.json()) as Record<string, unknown>
+    const text = (name: string) => (typeof said[name] === 'string' ? said[name] : '')
+    const kind = text('type').split(':').pop() ?? ''
+    return new ApiProblem(response.status, text('title') || response.statusText, text('detail'), fieldErrors(said.errors), kind, said)
   } catch {
     return new ApiProblem(response.status, response.statusText, '')
   }

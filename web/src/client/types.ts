@@ -1,6 +1,6 @@
 /** The API's nouns by their names, from the generated schema; narrowed where JSON schema says less than we know. */
 
-import type { components } from './schema'
+import type { components, paths } from './schema'
 
 type Schemas = components['schemas']
 type Narrow<T, By> = Omit<T, keyof By> & By
@@ -9,6 +9,8 @@ export type Severity = 1 | 2 | 3 | 4
 export type AlarmState = Schemas['Alarm']['state']
 export type AlarmStep = Narrow<Schemas['AlarmStep'], { from_state: AlarmState; to_state: AlarmState }>
 export type Alarm = Narrow<Schemas['Alarm'], { severity: Severity }> & { steps?: AlarmStep[] }
+export type AlarmsStepped = Schemas['AlarmsStepped']
+export type Colleague = Schemas['Colleague']
 export type AlarmRule = Narrow<Schemas['AlarmRule'], { severity: Severity }>
 
 export type User = Schemas['User']
@@ -31,6 +33,9 @@ export type TrackPosition = Schemas['TrackPosition']
 
 export type Command = Schemas['Command']
 export type CommandState = Command['state']
+/** One of the kinds, told apart by `kind`. */
+export type NewCommand = paths['/api/v1/commands']['post']['requestBody']['content']['application/json']
+export type CommandKind = NewCommand['kind']
 export type TextCommand = Schemas['NewTextCommand']
 
 export type Settings = Schemas['PublicSettings']

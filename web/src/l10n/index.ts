@@ -30,7 +30,7 @@ export function t(key: Key, values?: Record<string, string | number>): string {
 }
 
 /** The words for a value of the API that may be newer than this console: the value itself when it is unknown. */
-export function word(prefix: string, value: string): string {
+export function word(prefix: string, value: string, values?: Record<string, string | number>): string {
   const key = `${prefix}.${value}`
-  return key in zh ? t(key as Key) : value
+  return key in zh ? t(key as Key, values) : value
 }

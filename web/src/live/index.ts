@@ -126,7 +126,11 @@ export function reconnectLive(): void {
 
 /** Put an answer of the server into the picture at once; the delta that follows says the same. */
 export function keepAlarm(alarm: Alarm): void {
-  alarms.apply([alarm])
+  keepAlarms([alarm])
+}
+
+export function keepAlarms(changed: Alarm[]): void {
+  alarms.apply(changed)
   version.alarms++
 }
 

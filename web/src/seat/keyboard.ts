@@ -4,7 +4,7 @@ import { onActivated, onBeforeUnmount, onDeactivated, onMounted } from 'vue'
 import type { Key } from '@/l10n'
 
 export type Action =
-  | 'search' | 'nextAlarm' | 'previousAlarm' | 'claim' | 'handle' | 'follow' | 'text' | 'locate' | 'track' | 'play' | 'slower' | 'faster'
+  | 'search' | 'nextAlarm' | 'previousAlarm' | 'claim' | 'handle' | 'tick' | 'details' | 'photo' | 'follow' | 'text' | 'locate' | 'track' | 'play' | 'slower' | 'faster'
   | 'severity1' | 'severity2' | 'severity3' | 'severity4' | 'goMap' | 'goAlarms' | 'goReports' | 'goSystem' | 'back' | 'help' // prettier-ignore
 
 /** A key, or two pressed one after the other. Listed in the order of the help. */
@@ -13,6 +13,8 @@ export const KEYS: readonly { keys: string; action: Action; words: Key }[] = [
   { keys: 'K', action: 'previousAlarm', words: 'key.previousAlarm' },
   { keys: 'C', action: 'claim', words: 'key.claim' },
   { keys: 'H', action: 'handle', words: 'key.handle' },
+  { keys: 'X', action: 'tick', words: 'key.tick' },
+  { keys: 'O', action: 'details', words: 'key.details' },
   { keys: '1', action: 'severity1', words: 'key.severity1' },
   { keys: '2', action: 'severity2', words: 'key.severity2' },
   { keys: '3', action: 'severity3', words: 'key.severity3' },
@@ -20,6 +22,7 @@ export const KEYS: readonly { keys: string; action: Action; words: Key }[] = [
   { keys: '/', action: 'search', words: 'key.search' },
   { keys: 'F', action: 'follow', words: 'key.follow' },
   { keys: 'M', action: 'text', words: 'key.text' },
+  { keys: 'P', action: 'photo', words: 'key.photo' },
   { keys: 'L', action: 'locate', words: 'key.locate' },
   { keys: 'T', action: 'track', words: 'key.track' },
   { keys: 'Space', action: 'play', words: 'key.play' },

@@ -26,7 +26,6 @@ export function toggleFollow(id: number): void {
 export const lookAt = shallowRef<{ latitudeDeg: number; longitudeDeg: number; zoom?: number } | null>(null)
 
 /** Dialogs that any part of the page may open. */
-export const handling = shallowRef<{ alarm: Alarm; isFalse: boolean } | null>(null)
 export const texting = shallowRef<Vehicle | null>(null)
 export const isHelpOpen = shallowRef(false)
 
@@ -52,10 +51,6 @@ export async function takeOver(alarm: Alarm): Promise<void> {
   } catch (error) {
     complain(t('alarm.claimFailed'), error)
   }
-}
-
-export function handle(alarm: Alarm, isFalse = false): void {
-  if (canAct.value && (alarm.state === 'open' || alarm.state === 'claimed')) handling.value = { alarm, isFalse }
 }
 
 export function writeText(vehicle: Vehicle | undefined): void {
