@@ -6,11 +6,12 @@ DATABASE ?= embedded
 TIMESCALE := var/timescaledb
 # A file that pytest should look at alone: make test ONLY=tests/jt808
 ONLY ?=
+SECONDS_TO_FUZZ ?= 600
 
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev console run serve test pictures lint format types client protocol-docs bench lock timescaledb clean
+.PHONY: help setup setup-dev console run serve test fuzz pictures lint format types client protocol-docs bench lock timescaledb clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +59,9 @@ serve: setup ## the server alone
 
 test: setup-dev ## all tests; what a machine lacks (browser, TimescaleDB) is skipped and said
 	$(BIN)/python -m pytest $(ONLY)
+
+fuzz: setup-dev ## ten minutes of the library's fuzzers, guided by coverage (SECONDS_TO_FUZZ=60 for one)
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS_TO_FUZZ)
 
 pictures: setup-dev ## take the manual's pictures of the console anew
 	ROADWARDEN_PICTURES=docs/pictures $(BIN)/python -m pytest tests/console

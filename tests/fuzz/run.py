@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing: ``python tests/fuzz/run.py --seconds 600``; each target gets its share of the time.
+"""Coverage-guided fuzzing: ``make fuzz``, or ``python tests/fuzz/run.py --seconds 600``; the targets share the time.
 
-Needs atheris (``pip install --group fuzz``, pip 25.1 or newer). An input that breaks something is written to
---artifacts, its traceback shown, and the exit code is 1. --keep puts what reached new code into tests/fuzz/corpus,
-made as small as it can be.
+Needs atheris, which is among the locked tools where it has wheels (Linux on x86-64). An input that breaks something is
+written to --artifacts, its traceback shown, and the exit code is 1. --keep puts what reached new code into
+tests/fuzz/corpus, made as small as it can be.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -61,8 +62,11 @@ def changed(data: bytes, other: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed (pip install --group fuzz)")
 def test_guided_by_coverage_for_ten_seconds(tmp_path: Path) -> None:
+    if find_spec("atheris") is None:
+        if "fuzz" in os.environ.get("ROADWARDEN_TEST_REQUIRE", ""):
+            pytest.fail("atheris is not installed")
+        pytest.skip("atheris is not installed; it has wheels for Linux on x86-64")
     script = Path(__file__).with_name("run.py")
     command = [sys.executable, str(script), "--seconds", "10", "--artifacts", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
