@@ -42,7 +42,7 @@ from jt808.framing import BadFrame, Deframer, checksum, enframe
 from jt808.header import MAX_BODY_BYTES, Edition, Header, parse_header
 from jt808.messages import TerminalPackagesRequest, decode_body
 from jt808.outgoing import SentMessage, SentPackages, split_body
-from jt808.subpackage import Assembled, Budget, Outcome, Reassembler
+from jt808.subpackage import Assembled, Budget, Missing, Outcome, Reassembler
 
 
 class State(Enum):
@@ -84,6 +84,7 @@ class ConnectionLimits:
     auth_failures: int = 3
     junk_bytes: int = 64 * 1024  # of an authenticated terminal without a good frame among them
     lost_messages: int = 16  # sub-packaged ones that it began and never completed, one after the other
+    package_bytes: int = 1 << 20  # of incomplete sub-packaged messages
 
 
 class Request(Protocol):
@@ -299,7 +300,7 @@ class TerminalConnection:
 
     def _receive_package(self, header: Header, body: bytes, events: list[Event], now: float) -> None:
         if self._reassembler is None:
-            self._reassembler = Reassembler(budget=self._budget)
+            self._reassembler = Reassembler(max_bytes=self._limits.package_bytes, budget=self._budget)
         got = self._reassembler.add(header, body, now)
         self._report_dropped(self._reassembler, events)
         if self.state is State.CLOSED:
@@ -365,16 +366,21 @@ class TerminalConnection:
             self._end("idle", events)
         elif self._reassembler is not None:
             for missing in self._reassembler.on_time(now):
-                self._ask_again(missing.serial_no, missing.package_nos)
+                self._ask_again(missing)
             self._report_dropped(self._reassembler, events)
         return events
 
-    def _ask_again(self, serial_no: int, package_nos: tuple[int, ...]) -> None:
-        """0x8003, asks missing packages (服务器补传分包请求). JT/T 808-2013 §8.4 (BYTE count), 2019 (WORD count)."""
-        if self.edition == Edition.V2011:
-            return  # does not know it
-        count = "H" if self.edition == Edition.V2019 else "B"
-        self.send(0x8003, struct.pack(f">H{count}{len(package_nos)}H", serial_no, len(package_nos), *package_nos))
+    def _ask_again(self, missing: Missing) -> None:
+        """0x8003, asks missing packages (服务器补传分包请求). JT/T 808-2013 §8.4 (BYTE count), 2019 (WORD count). Those
+        of media are asked for with their own answer, 0x8800; every other time, because there are units that know only
+        one of the two."""
+        serial_no, package_nos = missing.serial_no, missing.package_nos
+        is_media = missing.message_id == 0x0801 and len(missing.first) >= 4
+        if is_media and (missing.asked % 2 or self.edition == Edition.V2011):
+            self._answer_media(missing.first[:4], serial_no, package_nos)
+        elif self.edition != Edition.V2011:  # does not know it
+            count = "H" if self.edition == Edition.V2019 else "B"
+            self.send(0x8003, struct.pack(f">H{count}{len(package_nos)}H", serial_no, len(package_nos), *package_nos))
 
     # ---- answers
 
@@ -397,15 +403,17 @@ class TerminalConnection:
                 self._general_answer(message_id, serial_no, 0)
             if self._reassembler is not None:
                 self._reassembler.stored(message_id, message.serial_no)
-        if message_id == 0x0801:
-            self._reply_media(message)
+        if message_id == 0x0801 and len(message.body) >= 4:
+            self._answer_media(message.body[:4], message.serial_no)
 
-    def _reply_media(self, message: MessageReceived) -> None:
-        """0x8800, media data answer (多媒体数据上传应答): it is all there. 2011 names the serial number first."""
-        media_id = message.body[:4]
-        if len(media_id) == 4:
-            is_2011 = self.edition == Edition.V2011
-            self.send(0x8800, _WORD.pack(message.serial_no) + media_id + b"\0" if is_2011 else media_id)
+    def _answer_media(self, media_id: bytes, serial_no: int, package_nos: tuple[int, ...] = ()) -> None:
+        """0x8800, media data answer (多媒体数据上传应答): it is all there but for these packages. 2011 names the serial
+        number first, and gives a count in any case. JT/T 808-2013 §8.53."""
+        numbers = struct.pack(f">B{len(package_nos)}H", len(package_nos), *package_nos)
+        if self.edition == Edition.V2011:
+            self.send(0x8800, _WORD.pack(serial_no) + media_id + numbers)
+        else:
+            self.send(0x8800, media_id + numbers if package_nos else media_id)
 
     def reply_time(self, request: Request, now_utc: float) -> None:
         """Answer 0x0004 with 0x8004, server time (查询服务器时间应答) in UTC. JT/T 808-2019 §8.6."""

@@ -25,7 +25,7 @@ REMEMBERED_SETS: Final = 16
 """Completed sets remembered, to know their packages when they are sent again."""
 
 MAX_ASKED_AT_ONCE: Final = 125
-"""Missing packages named in one 0x8003; the count is a BYTE in the 2013 edition and the list stays in one frame."""
+"""Missing packages named at once; the count is a BYTE in the 2013 edition and the list stays in one frame."""
 
 Key = tuple[int, int]  # message id, serial number of the first package
 
@@ -82,37 +82,45 @@ class Assembled:
 
 @dataclass(slots=True)
 class Missing:
-    """Ask for these packages with 0x8003."""
+    """Ask for these packages."""
 
+    message_id: int
     serial_no: int  # of the first package
     package_nos: tuple[int, ...]
+    first: bytes  # body of the first package; b"" when it is among the missing
+    asked: int  # how often by now, since one came; this time included
 
 
 @dataclass(slots=True)
 class _Set:
     total: int
     begun: float
-    touched: float
+    arrived: float  # the latest package
+    touched: float  # the same, or asked for the missing
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
-    asked: int = 0
+    asked: int = 0  # since the latest package
+    was_asked: bool = False
 
 
 class Reassembler:
     """The incomplete messages of one terminal.
 
-    Bounds: `max_bytes` over all sets of this terminal, `max_sets` at once (the oldest gives way), `max_age_s` from the
-    first package; `budget` is shared by all terminals. After `ask_after_s` of silence the missing packages are asked
-    for, at most `max_asks` times a set.
+    Bounds: `max_bytes` over all sets of this terminal, `max_sets` at once (the oldest gives way), `max_age_s` without a
+    further package and `max_life_s` from the first; `budget` is shared by all terminals. After `ask_after_s` of silence
+    the missing packages are asked for, the first time sooner (`ask_after_last_s`) when the last one is there; at most
+    `max_asks` times unless a further one comes.
     """
 
     __slots__ = (
+        "_ask_after_last_s",
         "_ask_after_s",
         "_budget",
         "_completed",
         "_max_age_s",
         "_max_asks",
         "_max_bytes",
+        "_max_life_s",
         "_max_sets",
         "_sets",
         "_size",
@@ -125,14 +133,18 @@ class Reassembler:
         max_bytes: int = 1 << 20,
         max_sets: int = 4,
         max_age_s: float = 300.0,
+        max_life_s: float = 3600.0,
         ask_after_s: float = 10.0,
+        ask_after_last_s: float = 2.0,
         max_asks: int = 3,
         budget: Budget | None = None,
     ) -> None:
         self._max_bytes = max_bytes
         self._max_sets = max_sets
         self._max_age_s = max_age_s
+        self._max_life_s = max_life_s
         self._ask_after_s = ask_after_s
+        self._ask_after_last_s = ask_after_last_s
         self._max_asks = max_asks
         self._budget = budget if budget is not None else Budget(max_bytes)
         self._sets: OrderedDict[Key, _Set] = OrderedDict()
@@ -168,7 +180,8 @@ class Reassembler:
             return Outcome.TOO_LARGE
         held.parts[number] = body
         held.size += size
-        held.touched = now
+        held.arrived = held.touched = now
+        held.asked = 0
         self._size += size
         if len(held.parts) < total:
             return Outcome.WAITING
@@ -186,21 +199,29 @@ class Reassembler:
 
     def next_deadline(self) -> float | None:
         """When to call `on_time` next; None: nothing waits."""
-        deadlines = [held.begun + self._max_age_s for held in self._sets.values()]
-        deadlines += [held.touched + self._ask_after_s for held in self._sets.values() if held.asked < self._max_asks]
+        deadlines = [self._expires(held) for held in self._sets.values()]
+        deadlines += [self._ask_at(held) for held in self._sets.values() if held.asked < self._max_asks]
         return min(deadlines, default=None)
+
+    def _expires(self, held: _Set) -> float:
+        return min(held.arrived + self._max_age_s, held.begun + self._max_life_s)
+
+    def _ask_at(self, held: _Set) -> float:
+        is_all_sent = held.total in held.parts and not held.was_asked
+        return held.touched + (self._ask_after_last_s if is_all_sent else self._ask_after_s)
 
     def on_time(self, now: float) -> list[Missing]:
         """Give up what is too old; say what to ask for again."""
         missing = []
         for key, held in list(self._sets.items()):
-            if now - held.begun >= self._max_age_s:
+            if now >= self._expires(held):
                 self.drop(key, "package_expired")
-            elif held.asked < self._max_asks and now - held.touched >= self._ask_after_s:
+            elif held.asked < self._max_asks and now >= self._ask_at(held):
                 held.asked += 1
+                held.was_asked = True
                 held.touched = now
                 numbers = [i for i in range(1, held.total + 1) if i not in held.parts][:MAX_ASKED_AT_ONCE]
-                missing.append(Missing(key[1], tuple(numbers)))
+                missing.append(Missing(*key, tuple(numbers), held.parts.get(1, b""), held.asked))
         return missing
 
     def clear(self) -> None:
@@ -211,7 +232,7 @@ class Reassembler:
     def _begin(self, key: Key, total: int, now: float) -> _Set:
         if len(self._sets) >= self._max_sets:
             self.drop(next(iter(self._sets)), "package_evicted")
-        held = self._sets[key] = _Set(total, now, now)
+        held = self._sets[key] = _Set(total, now, now, now)
         self._budget.begin(self, key)
         return held
 

@@ -61,8 +61,10 @@ def general(connection: TerminalConnection) -> list[tuple[int, int, int]]:
     return found
 
 
-def logged_in(phone: str = PHONE, edition: Edition | None = None) -> TerminalConnection:
-    connection = TerminalConnection(NOW)
+def logged_in(
+    phone: str = PHONE, edition: Edition | None = None, limits: ConnectionLimits | None = None
+) -> TerminalConnection:
+    connection = TerminalConnection(NOW, limits=limits or ConnectionLimits())
     (event,) = connection.receive_data(frame(0x0102, 0, b"code", phone=phone), NOW)
     assert isinstance(event, AuthRequested)
     connection.authenticated(event.header, edition)
@@ -391,6 +393,39 @@ def test_media_data_is_answered_with_its_id() -> None:
     assert isinstance(event, MessageReceived)
     connection.reply_stored(event)
     assert [(header.message_id, body.hex()) for header, body in sent(connection)][-1] == (0x8800, "0000002a")
+
+
+def test_missing_media_packages_are_asked_for_with_their_own_answer() -> None:
+    """And every other time with the general one; without the first package nobody knows the media id."""
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 4, b"\0\0\0\x2arest", 0x0801), NOW)
+    asked = []
+    for ask in range(1, 5):
+        connection.on_time(NOW + 10 * ask)
+        asked += [(header.message_id, body.hex()) for header, body in sent(connection)]
+    list_ = "03" + "0002" + "0003" + "0004"
+    assert asked == [(0x8800, "0000002a" + list_), (0x8003, "000a" + list_), (0x8800, "0000002a" + list_)]
+    headless = logged_in()
+    headless.receive_data(package(11, 2, 2, b"more", 0x0801), NOW)
+    headless.on_time(NOW + 2)
+    assert [(header.message_id, body.hex()) for header, body in sent(headless)] == [(0x8003, "000a" + "01" + "0001")]
+
+
+def test_2011_is_asked_for_media_with_its_layout() -> None:
+    connection = logged_in(edition=Edition.V2011)
+    connection.receive_data(package(10, 1, 2, b"\0\0\0\x2arest", 0x0801), NOW)
+    connection.on_time(NOW + 10)
+    assert [(header.message_id, body.hex()) for header, body in sent(connection)] == [
+        (0x8800, "000a" + "0000002a" + "01" + "0002")
+    ]
+
+
+def test_the_bound_of_incomplete_messages_is_the_links() -> None:
+    connection = logged_in(limits=ConnectionLimits(package_bytes=1500))
+    connection.receive_data(package(10, 1, 3, bytes(900), 0x0801), NOW)
+    (event,) = connection.receive_data(package(11, 2, 3, bytes(900), 0x0801), NOW)
+    assert isinstance(event, Refused)
+    assert event.reason == "package_too_large"
 
 
 # ---- time and bounds

@@ -144,10 +144,31 @@ def test_missing_packages_are_asked_for_and_then_given_up() -> None:
     reassembler.add(package(2, 4), b"b", 0.0)
     assert reassembler.next_deadline() == 10
     assert reassembler.on_time(9.9) == []
-    assert reassembler.on_time(10.0) == [Missing(100, (1, 3, 4))]
-    reassembler.add(package(3, 4), b"c", 12.0)
-    assert reassembler.on_time(22.0) == [Missing(100, (1, 4))]
+    assert reassembler.on_time(10.0) == [Missing(0x0704, 100, (1, 3, 4), b"", 1)]
+    assert reassembler.on_time(20.0) == [Missing(0x0704, 100, (1, 3, 4), b"", 2)]
     assert reassembler.next_deadline() == 60  # asked often enough
     assert reassembler.on_time(60.0) == []
-    assert reassembler.dropped == [("package_expired", 0x0704, 2)]
+    assert reassembler.dropped == [("package_expired", 0x0704, 1)]
     assert reassembler.next_deadline() is None
+
+
+def test_a_further_package_gives_new_patience() -> None:
+    """A large upload over a slow network: it lives as long as it gets on, but not for ever."""
+    reassembler = Reassembler(ask_after_s=10, max_asks=1, max_age_s=60, max_life_s=100)
+    reassembler.add(package(1, 4), b"a", 0.0)
+    assert len(reassembler.on_time(10.0)) == 1
+    reassembler.add(package(2, 4), b"b", 50.0)
+    assert reassembler.on_time(60.0) == [Missing(0x0704, 100, (3, 4), b"a", 1)]
+    reassembler.add(package(3, 4), b"c", 95.0)
+    assert reassembler.next_deadline() == 100
+    assert reassembler.on_time(100.0) == []
+    assert reassembler.dropped == [("package_expired", 0x0704, 3)]
+
+
+def test_what_lacks_after_the_last_package_is_asked_for_soon_once() -> None:
+    reassembler = Reassembler(ask_after_s=10, ask_after_last_s=2)
+    reassembler.add(package(1, 3), b"a", 0.0)
+    reassembler.add(package(3, 3), b"c", 1.0)
+    assert reassembler.next_deadline() == 3
+    assert reassembler.on_time(3.0) == [Missing(0x0704, 100, (2,), b"a", 1)]
+    assert reassembler.next_deadline() == 13
