@@ -32,7 +32,8 @@ class GatewayConfig:
     lost_messages: int = 16  # sub-packaged ones in a row that were begun and never completed
     messages_per_s: float = 500.0  # of one terminal, sustained; above it the link is read more slowly. 0: no limit
     burst: int = 2000  # ... and so many at once
-    package_bytes: int = 64 << 20  # of incomplete sub-packaged messages, all links together
+    terminal_package_bytes: int = 4 << 20  # of incomplete sub-packaged messages of one terminal: photos, films
+    package_bytes: int = 64 << 20  # ... of all links together
     write_high_water_bytes: int = 16 * 1024  # a link that does not read its answers is not read from
     write_max_bytes: int = 48 * 1024  # ... and closed above this,
     write_stall_s: float = 30.0  # ... or after this time

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 import jt808
 from fleet import (
     CommandAnswer,
+    Media,
+    MediaReport,
     PositionBatch,
     Quarantined,
     RefusedRegistration,
@@ -29,6 +31,7 @@ from fleet import (
 from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
 from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
+from ingest.media import REPORT, UPLOAD, read_media
 from ingest.records import BULK, LOCATION, LOCATION_ANSWER, Pieces, Records, spans_of
 from jt808.columns import LocationColumns, decode_locations
 from jt808.explain import explain_body
@@ -64,6 +67,8 @@ class Digest:
     sessions: list[SessionChange] = field(default_factory=list)
     answers: list[CommandAnswer] = field(default_factory=list)
     messages: list[TerminalMessage] = field(default_factory=list)
+    media: list[Media] = field(default_factory=list)
+    media_reports: list[MediaReport] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -96,6 +101,7 @@ class Digester:
         self._readers: dict[int, Callable[[Records, int, Digest], None]] = {
             0x0001: self._read_general_response,
             LOCATION_ANSWER: self._read_location_answer,
+            **dict.fromkeys((REPORT, UPLOAD), self._leave),  # media() reads them
         }
 
     def facts(self, groups: Sequence[Group], without: NDArray[np.intp] | None = None) -> Digest:
@@ -156,6 +162,17 @@ class Digester:
             batch = batch.take(is_good)
         digest.positions, digest.is_blind = batch, batch.late.copy()
 
+    def media(self, digest: Digest) -> None:
+        """Read what terminals say and send of their recordings; they, too, need the terminals that the facts bring."""
+        records, headers = digest.records, digest.records.headers
+        is_media = (headers["kind"] == Kind.MESSAGE) & np.isin(headers["message_id"], (REPORT, UPLOAD))
+        rows = np.flatnonzero(is_media).tolist()
+        if rows:
+            believed = {"ahead_us": self.plausible.ahead_us, "oldest_us": self.plausible.oldest_us}
+            read = read_media(records, rows, self.directory, **believed)
+            digest.media, digest.media_reports = read.uploads, read.reports
+            digest.quarantined += [self._quarantined(records, *unread) for unread in read.unread]
+
     def _pieces(self, digest: Digest) -> Pieces:
         """Where the 0x0200 bodies are: plain reports, the report in a 0x0201, the items of a 0x0704."""
         records, headers = digest.records, digest.records.headers
@@ -194,7 +211,9 @@ class Digester:
         group = Group(1, 0, records.headers.copy(), memoryview(records.bodies))
         group.headers["body_offset"] = records.starts
         try:
-            self.positions(self.facts([group]))
+            digest = self.facts([group])
+            self.positions(digest)
+            self.media(digest)
         except Exception:
             return False
         return True
@@ -312,6 +331,9 @@ class Digester:
                 answer=explained,
             )
         )
+
+    def _leave(self, records: Records, i: int, digest: Digest) -> None:
+        """Something else reads it."""
 
     def _keep_message(self, records: Records, i: int, digest: Digest) -> None:
         header = records.headers[i]

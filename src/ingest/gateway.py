@@ -76,6 +76,7 @@ class Gateway:
             auth_failures=config.auth_failures,
             junk_bytes=config.junk_bytes,
             lost_messages=config.lost_messages,
+            package_bytes=config.terminal_package_bytes,
         )
         self.package_budget = Budget(config.package_bytes)
         self.sessions: Sessions[TerminalLink] = Sessions(

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -22,11 +23,12 @@ import psycopg
 from numpy.typing import NDArray
 
 from alarms import AlarmEngine, Evaluation
-from fleet import BatchStored, Bus, Commit, FleetChanged, PositionBatch, SessionsChanged
+from fleet import BatchStored, Bus, Commit, FleetChanged, Media, MediaStored, PositionBatch, SessionsChanged
 from ingest.digest import Digest, Digester
 from ingest.journal import Group, SqliteJournalReader
 from ingest.newest import Newest
 from store import Database, Deduplicator, Stored, Writer, blame
+from store.media_store import MediaStore
 from store.queries import engine as engine_queries
 from store.queries import enrolment
 
@@ -81,6 +83,7 @@ class Pipeline:
         bus: Bus,
         digester: Digester,
         *,
+        media: MediaStore | None = None,
         clock_us: Callable[[], int] = wall_clock_us,
         retry_s: float = RETRY_S,
         reload_s: float = RELOAD_S,
@@ -93,6 +96,7 @@ class Pipeline:
         self._engine = make_engine()
         self._bus = bus
         self._digester = digester
+        self._media = media
         self._directory = digester.directory
         self._clock_us = clock_us
         self._retry_s = retry_s
@@ -139,8 +143,10 @@ class Pipeline:
         self.status.waiting_since_us = int(groups[0].headers["received_us"].min(initial=groups[0].closed_us))
         try:
             digest, evaluation = await self._judge(groups, without)
-            commit = self._commit_of(digest, evaluation)
-            stored = await self._patiently(lambda: self._writer.commit(commit))
+            async with self._files_of(digest) as media:  # the files first: a row has its file, always
+                digest.media = media
+                commit = self._commit_of(digest, evaluation)
+                stored = await self._patiently(lambda: self._writer.commit(commit))
         except (
             Exception
         ) as error:  # a bug of ours, or the database refuses it: neither stops the road, nor costs a byte
@@ -160,6 +166,7 @@ class Pipeline:
         if digest.enrols:
             await self._enrol(digest)
         self._digester.positions(digest)
+        self._digester.media(digest)
         self._forget_repeats(digest)
         self._newest.mark_late(digest.positions, digest.is_blind)
         return digest, self._engine.evaluate(digest.positions)
@@ -183,6 +190,10 @@ class Pipeline:
             digest.counts["repeats"] += int(len(is_fresh) - is_fresh.sum())
             digest.positions, digest.is_blind = digest.positions.take(is_fresh), digest.is_blind[is_fresh]
 
+    def _files_of(self, digest: Digest) -> AbstractAsyncContextManager[list[Media]]:
+        """The uploads with their contents on disk; without a place for files the contents stay in the rows."""
+        return nullcontext(digest.media) if self._media is None else self._media.kept(digest.media)
+
     def _commit_of(self, digest: Digest, evaluation: Evaluation) -> Commit:
         return Commit(
             journal=self._journal.name,
@@ -194,6 +205,8 @@ class Pipeline:
             sessions=digest.sessions,
             answers=digest.answers,
             messages=digest.messages,
+            media=digest.media,
+            media_reports=digest.media_reports,
         )
 
     async def _take_apart(self, groups: Sequence[Group], without: NDArray[np.intp] | None, reason: str) -> None:
@@ -227,6 +240,8 @@ class Pipeline:
         counts["records"] += digest.read
         counts["orphan_alarms"] += stored.orphan_alarms
         counts["stored"] += int(stored.fresh.sum())
+        counts["media"] += len(stored.media)
+        counts["media_repeats"] += len(digest.media) - len(stored.media)
         counts["repeats"] += int(len(stored.fresh) - stored.fresh.sum())
         for row in digest.quarantined:
             counts[f"quarantined_{row.reason}"] += 1
@@ -243,6 +258,8 @@ class Pipeline:
             self._bus.publish(SessionsChanged(commit.sessions))
         if digest.enrols:
             self._bus.publish(FleetChanged("terminals"))
+        if stored.media:
+            self._bus.publish(MediaStored(tuple(stored.media)))
         for event in stored.command_events():
             self._bus.publish(event)
 

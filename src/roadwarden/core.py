@@ -24,14 +24,16 @@ from ingest.control import ControlClient, control_path
 from ingest.digest import Digester
 from ingest.directory import Directory
 from ingest.journal import SqliteJournalReader, journal_path
+from ingest.media_janitor import MediaJanitor
 from ingest.pipeline import Pipeline, wall_clock_us
 from ingest.preview import Preview
 from roadwarden.first_password import FirstPassword
-from roadwarden.parts import engine_defaults, plausible
+from roadwarden.parts import engine_defaults, media_path, plausible
 from roadwarden.process import CannotStart, tell_parent
 from roadwarden.retention import Retention
 from roadwarden.settings import Settings
 from roadwarden.status import Notice, Seen, crash_loops, notices, read_roles
+from store.media_store import MediaStore
 
 log = logging.getLogger("roadwarden.core")
 
@@ -58,8 +60,21 @@ class Core:
         self.control = ControlClient(control_path(settings.data_dir))
         self.journal = SqliteJournalReader(journal_path(settings.data_dir), wake=self.control.journal_wake)
         digester = Digester(Directory(), plausible(settings))
+        self.media = MediaStore(media_path(settings), self.database)
+        self.janitor = MediaJanitor(
+            self.media,
+            self.database,
+            max_bytes=settings.media_max_bytes,
+            keep_days=settings.media_keep_days,
+            clock_us=wall_clock_us,
+        )
         self.pipeline = Pipeline(
-            self.journal, self.database, lambda: AlarmEngine(engine_defaults(settings)), self.bus, digester
+            self.journal,
+            self.database,
+            lambda: AlarmEngine(engine_defaults(settings)),
+            self.bus,
+            digester,
+            media=self.media,
         )
         self.preview = Preview(self.journal, digester, self.bus, self.pipeline.status)
         self.commands = CommandDesk(
@@ -148,6 +163,7 @@ class Core:
             group.create_task(self._retention.run())
             group.create_task(self.forwarder.run())
             group.create_task(self.janitor.run())
+            group.create_task(self.janitor.run())
 
     async def _prepare_database(self) -> None:
         """Bring schema and first administrator about, for as long as it takes: reports wait in the journal."""
@@ -213,8 +229,9 @@ class Core:
             ),
             link_status=lambda: cast(list[LinkStatus], self.forwarder.status()),
             gateway_stats=self.control.stats,
-            pipeline_stats=self._pipeline_stats,
+            pipeline_stats=lambda: {**self._pipeline_stats(), **self.janitor.metrics()},
             journal_lag_s=lambda: self.pipeline.status.lag_s(wall_clock_us()),
+            media=self.media,
             readiness=self._readiness,
             notices=lambda: self._notices,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from alarms import EngineDefaults
 from fleet import CHINA
@@ -16,6 +17,11 @@ def engine_defaults(settings: Settings) -> EngineDefaults:
         overspeed_duration_s=settings.overspeed_duration_s,
         offline_after_s=settings.offline_after_s,
     )
+
+
+def media_path(settings: Settings) -> Path:
+    """Where the photos, sounds and films of terminals are."""
+    return settings.data_dir / "media"
 
 
 def plausible(settings: Settings) -> Plausible:

@@ -39,6 +39,7 @@ async def gateway(settings: Settings) -> None:
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         journal_max_bytes=settings.journal_max_bytes,
         max_connections_per_address=settings.jt808_connections_per_address,
+        terminal_package_bytes=settings.jt808_packages_max_bytes,
         idle_s=settings.jt808_idle_s,
         messages_per_s=settings.jt808_messages_per_s,
         tls_port=settings.jt808_tls_port,

@@ -59,6 +59,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="a terminal that sends more, after a burst of 2000, is read more slowly; 0: never",
     )
+    jt808_packages_max_bytes: int = Field(
+        4 * 1024**2,
+        ge=64 * 1024,
+        le=32 * 1024**2,
+        description="largest message in sub-packages (a photo, a film) that is taken from a terminal",
+    )
     jt808_connections_per_address: int = Field(
         20_000, ge=1, description="more connections from one address are refused; loopback: no limit"
     )
@@ -93,6 +99,12 @@ class Settings(BaseSettings):
         20 * 1024**3, ge=1024**2, description="above this size of the journal reports are no longer taken"
     )
     disk_low_bytes: int = Field(1024**3, ge=0, description="with less free on the journal's disk operators are warned")
+    media_max_bytes: int = Field(
+        20 * 1024**3, ge=1024**2, description="photos, sounds and films: above this size the oldest are deleted"
+    )
+    media_keep_days: int = Field(
+        190, ge=1, le=3660, description="photos, sounds and films received longer ago than this are deleted"
+    )
     retention_days: int = Field(190, ge=1, le=3660, description="positions older than this are dropped (law: 6 months)")
     log_retention_days: int = Field(
         190, ge=1, le=3660, description="links, quarantine, messages without a reader: older rows are dropped"

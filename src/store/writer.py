@@ -16,6 +16,7 @@ from store import apply, partitions
 from store.copy_binary import POSITION_COLUMNS, encode_positions
 from store.errors import DatabaseTrouble, blame
 from store.pool import Database
+from store.queries import media as media_queries
 
 STAGED_AFTER_REPEAT: Final = 20
 """Commits that go through the staging table after one that met a repeat: repeats come in runs (a terminal that lost its
@@ -52,6 +53,7 @@ class Stored:
     fresh: NDArray[np.bool_]
     commands: list[uuid.UUID] = field(default_factory=list)  # commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
+    media: list[int] = field(default_factory=list)  # ids of media that were new
     orphan_alarms: int = 0  # alarms not stored, their vehicle's row being gone: to be counted
     already_done: bool = False
 
@@ -176,6 +178,8 @@ class Writer:
             await apply.quarantined(connection, commit.quarantined)
             await apply.terminal_messages(connection, commit.messages)
             await apply.sessions(connection, commit.sessions)
+            stored.media = await media_queries.insert(connection, commit.media)
+            await media_queries.insert_reports(connection, commit.media_reports)
             if commit.answers:
                 stored.commands = await apply.answers(connection, commit.answers)
             self._unsure = (commit.journal, commit.offset, stored)
