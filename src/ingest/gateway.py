@@ -14,6 +14,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ log = logging.getLogger(__name__)
 
 WORK_S_PER_TURN: Final = 0.002  # for newcomers and large reads
 SHUTDOWN_FLUSH_S: Final = 2.0
+MAX_IDLE_TIMES: Final = 1000
 NO_PHONE: Final = bytes(10)
 
 
@@ -76,8 +78,8 @@ class Gateway:
             auth_failures=config.auth_failures,
             junk_bytes=config.junk_bytes,
             lost_messages=config.lost_messages,
-            package_bytes=config.terminal_package_bytes,
         )
+        self._limits_by_idle: dict[float, ConnectionLimits] = {}
         self.package_budget = Budget(config.package_bytes)
         self.sessions: Sessions[TerminalLink] = Sessions(
             self.counters, max_displacements=config.max_displacements_per_minute
@@ -359,6 +361,7 @@ class Gateway:
             link.connection.continue_serial_no(self._serial_nos.pop(phone, 0))
         link.connection.authenticated(header, edition)
         link.took_over(phone)
+        link.connection.use_limits(self._limits_of(phone))
         if message.imei and not (len(message.imei) == 15 and message.imei.isdecimal()):
             self.counters["imeis_malformed"] += 1  # makers fill the field with what they like; it is kept as it is
         if is_new:
@@ -416,8 +419,21 @@ class Gateway:
         """The database has another word on a terminal: whom it blocked or deleted is sent away."""
         link = self.sessions.get(phone)
         identity = self._identities.get(phone)
-        if link is not None and (identity is None or identity.standing == BLOCKED):
+        if link is None:
+            return
+        if identity is None or identity.standing == BLOCKED:
             link.end("blocked" if identity is not None else "deleted")
+        else:
+            link.use_limits(self._limits_of(phone))
+
+    def _limits_of(self, phone: str) -> ConnectionLimits:
+        """The configured ones, with the silence that is granted this terminal. Links with the same share the object."""
+        identity = self._identities.get(phone)
+        if identity is None or identity.idle_s is None:
+            return self.link_limits
+        if len(self._limits_by_idle) > MAX_IDLE_TIMES:
+            self._limits_by_idle.clear()
+        return self._limits_by_idle.setdefault(identity.idle_s, replace(self.link_limits, idle_s=identity.idle_s))
 
     # ---- what the core asks for (see ingest.control)
 

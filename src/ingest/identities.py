@@ -25,7 +25,7 @@ APPROVED: Final = "approved"
 PENDING: Final = "pending"
 BLOCKED: Final = "blocked"
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE identities (
     phone TEXT PRIMARY KEY,
@@ -34,14 +34,17 @@ CREATE TABLE identities (
     edition TEXT NOT NULL,
     auth_code_hash BLOB,
     auth_issued_us INTEGER NOT NULL,
-    in_database INTEGER NOT NULL
+    in_database INTEGER NOT NULL,
+    idle_s REAL
 ) WITHOUT ROWID
 """
-_UPSERT: Final = """
-INSERT INTO identities VALUES (?, ?, ?, ?, ?, ?, ?)
+_FROM_1: Final = "ALTER TABLE identities ADD COLUMN idle_s REAL"
+_COLUMNS: Final = "phone, standing, terminal_id, edition, auth_code_hash, auth_issued_us, idle_s, in_database"
+_UPSERT: Final = f"""
+INSERT INTO identities ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (phone) DO UPDATE SET standing = excluded.standing, terminal_id = excluded.terminal_id,
     edition = excluded.edition, auth_code_hash = excluded.auth_code_hash, auth_issued_us = excluded.auth_issued_us,
-    in_database = excluded.in_database
+    idle_s = excluded.idle_s, in_database = excluded.in_database
 """
 
 
@@ -55,6 +58,7 @@ class Identity:
     edition: str = ""  # as of its last registration; "" when it never registered here
     auth_code_hash: bytes | None = None  # sha256; None: has to register
     auth_issued_us: int = 0  # when the code was issued or revoked
+    idle_s: float | None = None  # how long it may be silent; None: as configured
     in_database: bool = False  # the database has shown it; when it no longer does, it was deleted there
 
 
@@ -109,7 +113,7 @@ def code_matches(identity: Identity | None, code: str) -> bool:
 def merge(ours: Identity | None, theirs: Identity) -> Identity:
     """One terminal as known here and as the database has it: the newest code wins, the rest is the database's."""
     if ours is not None and ours.auth_issued_us > theirs.auth_issued_us:
-        return replace(ours, standing=theirs.standing, in_database=True)
+        return replace(ours, standing=theirs.standing, idle_s=theirs.idle_s, in_database=True)
     return replace(theirs, edition=theirs.edition or (ours.edition if ours else ""), in_database=True)
 
 
@@ -127,20 +131,15 @@ class IdentityFile:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0:
+        if found in (0, 1):
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_SCHEMA)
+            connection.execute(_FROM_1 if found else _SCHEMA)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         elif found != FORMAT:
             raise sqlite3.DatabaseError(f"{self.path}: format {found}, this version reads {FORMAT}")
-        rows = connection.execute(
-            "SELECT phone, standing, terminal_id, edition, auth_code_hash, auth_issued_us, in_database FROM identities"
-        )
-        return [
-            Identity(phone, standing, terminal_id, edition, code_hash, issued_us, bool(in_database))
-            for phone, standing, terminal_id, edition, code_hash, issued_us, in_database in rows
-        ]
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM identities")
+        return [Identity(*values, bool(in_database)) for *values, in_database in rows]
 
     def write(self, changed: Iterable[Identity], removed: Iterable[str]) -> None:
         """Make changes durable, in one transaction. Raises sqlite3.Error: nothing was written."""
@@ -150,7 +149,16 @@ class IdentityFile:
             connection.executemany(
                 _UPSERT,
                 [
-                    (i.phone, i.standing, i.terminal_id, i.edition, i.auth_code_hash, i.auth_issued_us, i.in_database)
+                    (
+                        i.phone,
+                        i.standing,
+                        i.terminal_id,
+                        i.edition,
+                        i.auth_code_hash,
+                        i.auth_issued_us,
+                        i.idle_s,
+                        i.in_database,
+                    )
                     for i in changed
                 ],
             )

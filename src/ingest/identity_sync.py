@@ -45,7 +45,9 @@ class IdentitySync:
         self._changed.set()
 
     async def _heard(self, channel: str, payload: str) -> None:
-        if payload == "terminals":
+        if payload == "link_limits":  # it may be every terminal's, and stands in no terminal's row
+            self._needs_all = True
+        if payload in ("terminals", "link_limits"):
             self._changed.set()
 
     async def run(self) -> None:

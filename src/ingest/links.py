@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from jt808.connection import TerminalConnection
+from jt808.connection import ConnectionLimits, TerminalConnection
 from jt808.events import MessageReceived
 from jt808.framing import BadFrame, deframe_datagram
 
@@ -136,6 +136,11 @@ class TerminalLink:
         self.phone = phone
         self.phone10 = self.connection.phone10
         self.edition_code = EDITION_CODES[self.connection.edition]
+
+    def use_limits(self, limits: ConnectionLimits) -> None:
+        """Other bounds from now on."""
+        self.connection.use_limits(limits)
+        self._rearm()
 
     def on_due(self) -> None:
         """Deadlines mostly move later: then there is nothing to do but to wait for the new one."""

@@ -187,6 +187,7 @@ class LoginDesk:
             edition=edition,
             auth_code_hash=fact.auth_code_hash,
             auth_issued_us=fact.auth_issued_us,
+            idle_s=known.idle_s if known else None,
             in_database=known.in_database if known else False,
         )
 

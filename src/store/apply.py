@@ -270,6 +270,8 @@ WHERE excluded.online OR NOT old.online OR old.peer = excluded.peer
 """
 _EQUIPMENT: Final = """
 UPDATE terminals AS t SET imei = CASE c.imei WHEN '' THEN t.imei ELSE c.imei END, updated_at = now(),
+       former_imei = CASE WHEN c.imei NOT IN ('', t.imei) AND t.imei <> '' THEN t.imei ELSE t.former_imei END,
+       imei_changed_at = CASE WHEN c.imei NOT IN ('', t.imei) AND t.imei <> '' THEN now() ELSE t.imei_changed_at END,
        software_version = CASE c.software_version WHEN '' THEN t.software_version ELSE c.software_version END
 FROM unnest(%s::text[], %s::text[], %s::text[]) AS c(phone, imei, software_version) WHERE t.phone = c.phone
 """

@@ -121,17 +121,22 @@ async def test_health(api: Api, services: Services) -> None:
     async with api.client() as client:
         assert (await client.get("/livez")).json() == {"status": "alive"}
         answer = await client.get("/readyz")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "parts": {"database": True}})
+        assert (answer.status_code, answer.json()) == (
+            200, {"status": "ready", "parts": {"database": True}, "notices": []},
+        )  # fmt: skip
 
         async def readiness() -> Mapping[str, bool | str]:
             return {"gateway": "no link to the gateway", "pipeline": True}
 
         services.readiness = readiness
+        notice = {"code": "gateway_away", "severity": "error", "detail": "no terminal can report"}
+        services.notices = lambda: [notice]
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()) == (
             503,
             {"status": "not ready",
-             "parts": {"gateway": "no link to the gateway", "pipeline": True, "database": True}},
+             "parts": {"gateway": "no link to the gateway", "pipeline": True, "database": True},
+             "notices": [notice]},
         )  # fmt: skip
 
 

@@ -185,6 +185,7 @@ async def test_the_snapshot_comes_from_the_database(world: World) -> None:
     late_id = await seed.alarm(b, T0 - timedelta(minutes=3), late=True, severity=2)
     world.services.journal_lag_s = lambda: 0.26
     world.services.link_status = lambda: [{"id": 1, "main": "up", "sub": "down", "sent_live": 5}]
+    world.services.notices = lambda: [{"code": "disk_low", "severity": "error", "detail": "little is left"}]
     await world.start()
 
     snapshot = await attached(world.hub).read()
@@ -207,6 +208,7 @@ async def test_the_snapshot_comes_from_the_database(world: World) -> None:
     assert snapshot["stats"] == {
         "online": 1, "vehicles": 2, "reports_per_s": 0.0, "alarms": {"1": 0, "2": 0, "3": 1, "4": 0},
         "database": "up", "journal_lag_s": 0.3,
+        "notices": [{"code": "disk_low", "severity": "error", "detail": "little is left"}],
         "platforms": [{"id": 1, "name": "", "main": "up", "sub": "down", "sent_live": 5, "sent_history": 0,
                        "backlog": 0}],
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from tests.api.support import Api, Seed, assert_problem
 
@@ -19,7 +20,7 @@ async def test_create_and_list(operator: httpx.AsyncClient, seed: Seed) -> None:
         "id": terminal["id"], "phone": "13900000001", "vehicle_id": vehicle_id, "plate": "辽A1", "standing": "approved",
         "manufacturer_id": "", "terminal_model": "KL-1", "terminal_id": "", "edition": "", "imei": "",
         "software_version": "", "claimed_plate": "", "claimed_plate_color": 0, "online": False, "last_refusal": "",
-        "created_at": "",
+        "created_at": "", "idle_s": None, "former_imei": "", "imei_changed_at": None, "duplicate_identity_at": None,
     }  # fmt: skip
     assert terminal["created_at"].endswith("Z")
     problem = assert_problem(await operator.post(PATH, json=body), 409, "terminal-exists", "13900000001")
@@ -103,3 +104,40 @@ async def test_roles(viewer: httpx.AsyncClient, api: Api, seed: Seed) -> None:
     ):  # fmt: skip
         assert_problem(answer, 403, "role")
     assert (await viewer.get(path)).status_code == 200
+
+
+async def test_limits_of_silence(operator: httpx.AsyncClient, seed: Seed) -> None:
+    path = f"{PATH}/limits"
+    put = await operator.put(path, json={"terminal_model": "RW-1", "idle_s": 60})
+    assert put.status_code == 200
+    limit = put.json()
+    assert limit == {"id": limit["id"], "manufacturer_id": "", "terminal_model": "RW-1", "idle_s": 60.0, "note": ""}
+    again = await operator.put(path, json={"terminal_model": "RW-1", "idle_s": 90, "note": "sleeps"})
+    assert again.json() == limit | {"idle_s": 90.0, "note": "sleeps"}
+    assert (await operator.get(path)).json() == {"items": [again.json()], "next": None}
+    assert_problem(await operator.put(path, json={"idle_s": 9}), 422, "validation", "idle_s")
+    assert (await operator.delete(f"{path}/{limit['id']}")).status_code == 204
+    assert_problem(await operator.delete(f"{path}/{limit['id']}"), 404, "not-found")
+    assert await seed.one("SELECT count(*) FROM audit WHERE action LIKE 'link_limit.%%'") == 3
+    terminal_id = await seed.terminal("13900000001")
+    for idle_s in (30.0, None):
+        changed = await operator.patch(f"{PATH}/{terminal_id}", json={"idle_s": idle_s})
+        assert changed.json()["idle_s"] == idle_s
+
+
+async def test_there_is_a_bound_of_limits(operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.queries.link_limits.MAX_LIMITS", 1)
+    for _ in range(2):  # the same is no new one
+        assert (await operator.put(f"{PATH}/limits", json={"idle_s": 60})).status_code == 200
+    body = {"terminal_model": "RW-2", "idle_s": 60}
+    assert_problem(await operator.put(f"{PATH}/limits", json=body), 409, "too-many-limits")
+
+
+async def test_two_units_with_one_number_are_shown(operator: httpx.AsyncClient, seed: Seed) -> None:
+    terminal_id = await seed.terminal("13900000001")
+    await seed.run(
+        "INSERT INTO session_log (time, phone, online, peer, transport, edition, reason)"
+        " VALUES (now(), '13900000001', false, 'a:1', 'tcp', '2013', 'duplicate_identity')"
+    )
+    shown = (await operator.get(f"{PATH}/{terminal_id}")).json()
+    assert shown["duplicate_identity_at"].endswith("Z")

@@ -171,6 +171,25 @@ async def test_what_the_database_deleted_goes_and_what_it_never_had_stays(tmp_pa
         assert {phone for phone in ("new", "kept", "deleted") if identities.get(phone)} == {"new", "kept"}
 
 
+async def test_a_file_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "identities.sqlite"
+    with sqlite3.connect(path) as connection:  # as it was made then
+        connection.execute(
+            "CREATE TABLE identities (phone TEXT PRIMARY KEY, standing TEXT NOT NULL, terminal_id TEXT NOT NULL,"
+            " edition TEXT NOT NULL, auth_code_hash BLOB, auth_issued_us INTEGER NOT NULL,"
+            " in_database INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        connection.execute("INSERT INTO identities VALUES (?, 'approved', 'A1', '2011', ?, 5, 1)", (PHONE, b"h" * 32))
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    one = identity(terminal_id="A1", edition="2011", auth_code_hash=b"h" * 32, auth_issued_us=5, in_database=True)
+    async with opened(IdentityFile(path)) as identities:
+        assert identities.get(PHONE) == one
+        assert await saved(identities, replace(one, idle_s=30.0))
+    async with opened(IdentityFile(path)) as identities:
+        assert identities.get(PHONE) == replace(one, idle_s=30.0)
+
+
 async def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "identities.sqlite"
     async with opened(IdentityFile(path)):

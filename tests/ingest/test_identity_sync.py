@@ -68,3 +68,28 @@ async def test_an_operator_blocks_a_terminal_that_is_on_line(postgresql_database
         await execute(postgresql_database, f"INSERT INTO terminals (phone, standing) VALUES ('{PHONE}', 'blocked')")
         await terminal.until_closed()
         assert site.counters["links_ended{reason=blocked}"] == 1
+
+
+@pytest.mark.postgres
+async def test_the_closest_limit_of_silence_holds(postgresql_database: Database, tmp_path: Path) -> None:
+    database = postgresql_database
+    await execute(
+        database,
+        "INSERT INTO terminals (phone, manufacturer_id, terminal_model) VALUES"
+        " ('1', 'MAKER', 'RW-1'), ('2', 'MAKER', 'RW-2'), ('3', 'OTHER', 'RW-1'), ('4', 'OTHER', 'X')",
+    )
+    async with synchronised(database.dsn, tmp_path) as identities:
+
+        def granted() -> list[float | None]:
+            return [one.idle_s if (one := identities.get(phone)) else -1.0 for phone in ("1", "2", "3", "4")]
+
+        await until(lambda: granted() == [None] * 4)
+        limits = "INSERT INTO link_limits (manufacturer_id, terminal_model, idle_s) VALUES"
+        await execute(database, f"{limits} ('', '', 100), ('MAKER', '', 200)")
+        await until(lambda: granted() == [200.0, 200.0, 100.0, 100.0])
+        await execute(database, f"{limits} ('', 'RW-1', 300), ('MAKER', 'RW-1', 400)")
+        await until(lambda: granted() == [400.0, 200.0, 300.0, 100.0])
+        await execute(database, "UPDATE terminals SET idle_s = 500, updated_at = now() WHERE phone = '1'")
+        await until(lambda: granted() == [500.0, 200.0, 300.0, 100.0])
+        await execute(database, "DELETE FROM link_limits")
+        await until(lambda: granted() == [500.0, None, None, None])

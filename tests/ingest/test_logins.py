@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fleet import SessionChange
 from ingest import login
+from ingest.identities import APPROVED, Identity
 from ingest.pace import WINDOW_S, Pace
 from jt808.header import Edition
 from jt808.messages import TerminalAuthentication, encode_body
 from tests.ingest.terminals import Site, Terminal, register_body, running
+from tests.ingest.waiting import until
 
 REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
 
@@ -86,3 +89,27 @@ async def test_a_malformed_imei_is_counted_and_kept(site: Site) -> None:
         assert await terminal.authenticate(code, imei) == 0
     assert site.counters["imeis_malformed"] == 1
     assert [f.imei for f in await site.facts() if isinstance(f, SessionChange)][-1] == "8600000000001"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_each_terminal_may_be_silent_as_long_as_its_own_limit_says(tmp_path: Path, transport: str) -> None:
+    async with running(tmp_path, idle_s=3600.0) as site:
+        phones = ("13900000001", "13900000002", "13900000003")
+        terminals = [await (site.terminal if transport == "tcp" else site.udp_terminal)(phone) for phone in phones]
+        for terminal in terminals[:2]:
+            await terminal.log_in()
+
+        def grant(phone: str, idle_s: float | None) -> None:
+            one = site.gateway._identities.get(phone) or Identity(phone, APPROVED)
+            site.gateway._identities.synchronise([replace(one, idle_s=idle_s)], is_all=False)
+
+        grant(phones[0], 0.3)  # while it is there
+        grant(phones[2], 0.3)  # before it comes
+        await terminals[2].log_in()
+        await until(lambda: site.counters["links_ended{reason=idle}"] == 2)
+        assert list(site.gateway.sessions) == [phones[1]]
+        grant(phones[1], 0.3)
+        grant(phones[1], None)  # taken back in time
+        assert await terminals[1].ask(0x0002) == 0
+        (link,) = site.gateway.sessions.links()
+        assert link.connection.next_deadline() == pytest.approx(link.connection.last_received + 3600.0)

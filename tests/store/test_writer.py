@@ -446,6 +446,11 @@ async def test_what_terminals_say_of_themselves_is_noted(database: store.Databas
         await connection.execute("INSERT INTO terminals (phone, imei) VALUES ('1', 'known')")
     await writer.commit(make_commit(1, sessions=[session("1", True, "a", software_version="V2")]))
     assert await fetch(database, "SELECT imei, software_version FROM terminals") == [("known", "V2")]
+    changed = "SELECT imei, former_imei, imei_changed_at IS NOT NULL FROM terminals"
+    for offset, imei, expected in ((2, "known", ("known", "", False)), (3, "new", ("new", "known", True)),
+                                   (4, "", ("new", "known", True))):  # fmt: skip
+        await writer.commit(make_commit(offset, sessions=[session("1", True, "a", imei=imei)]))
+        assert await fetch(database, changed) == [expected]
 
 
 async def test_answers_change_their_commands_in_the_same_transaction(

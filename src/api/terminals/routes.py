@@ -11,11 +11,13 @@ from api.deps import Operator, ServicesDep, Viewer
 from api.fields import YELLOW, Id, PathId
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.problems import conflict, invalid, not_found
+from api.terminals import limits
 from api.terminals.schemas import Approval, NewTerminal, Standing, Terminal, TerminalChange
 from fleet import FleetChanged
 from store.queries import terminals, vehicles
 
 router = APIRouter(prefix="/terminals", tags=["terminals"])
+router.include_router(limits.router)  # before /{terminal_id}
 
 
 @router.get("", response_model=Page[Terminal])

@@ -10,10 +10,16 @@ from api.fields import Body, Id, Line, Phone, Plate, PlateColor, Time, left_out
 
 Standing = Literal["approved", "pending", "blocked"]
 Short = Annotated[Line, Field(max_length=50)]
+IdleS = Annotated[float, Field(ge=10, le=86400, description="seconds without a whole message")]
 
 
 class Terminal(BaseModel):
-    """A terminal (终端), known by its phone number. ``claimed_*`` is what its last registration said."""
+    """A terminal (终端), known by its phone number. ``claimed_*`` is what its last registration said.
+
+    ``idle_s``: how long it may be silent; null: as the limits by model have it. ``former_imei``: before it logged in
+    with another one, at ``imei_changed_at``: another unit uses its number. ``duplicate_identity_at``: when, within the
+    last day, two units were last seen logging in with its number in turns.
+    """
 
     id: int
     phone: str
@@ -31,6 +37,10 @@ class Terminal(BaseModel):
     online: bool
     last_refusal: str
     created_at: Time
+    idle_s: float | None
+    former_imei: str
+    imei_changed_at: Time | None
+    duplicate_identity_at: Time | None
 
 
 class NewTerminal(Body):
@@ -50,6 +60,24 @@ class TerminalChange(Body):
     manufacturer_id: Short = left_out()
     terminal_model: Short = left_out()
     terminal_id: Short = left_out()
+    idle_s: IdleS | None = None
+
+
+class NewLinkLimit(Body):
+    """How long terminals of this make and model may be silent; empty: of every make, of every model."""
+
+    manufacturer_id: Short = ""
+    terminal_model: Short = ""
+    idle_s: IdleS
+    note: Annotated[Line, Field(max_length=200)] = ""
+
+
+class LinkLimit(BaseModel):
+    id: int
+    manufacturer_id: str
+    terminal_model: str
+    idle_s: float
+    note: str
 
 
 class Approval(Body):

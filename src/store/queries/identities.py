@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
 
@@ -16,6 +16,16 @@ class IdentityRow(NamedTuple):
     edition: str
     auth_code_hash: bytes | None
     auth_issued_us: int
+    idle_s: float | None  # how long it may be silent; None: nobody has said
+
+
+_COLUMNS: Final = """
+t.phone, t.standing, t.terminal_id, t.edition, t.auth_code_hash, t.auth_issued_us,
+coalesce(t.idle_s, (
+    SELECT l.idle_s FROM link_limits l
+    WHERE l.manufacturer_id IN ('', t.manufacturer_id) AND l.terminal_model IN ('', t.terminal_model)
+    ORDER BY l.terminal_model = '', l.manufacturer_id = '' LIMIT 1
+))"""
 
 
 async def read_identities(
@@ -23,8 +33,8 @@ async def read_identities(
 ) -> list[IdentityRow]:
     """All terminals; with `changed_within_s` those whose row was changed since then, by the server's clock."""
     cursor = await connection.execute(
-        "SELECT phone, standing, terminal_id, edition, auth_code_hash, auth_issued_us FROM terminals"
-        " WHERE %(s)s::float8 IS NULL OR updated_at > now() - %(s)s::float8 * interval '1 s'",
+        f"SELECT {_COLUMNS} FROM terminals t"
+        " WHERE %(s)s::float8 IS NULL OR t.updated_at > now() - %(s)s::float8 * interval '1 s'",
         {"s": changed_within_s},
     )
     return [IdentityRow(*row) for row in await cursor.fetchall()]

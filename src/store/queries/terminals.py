@@ -11,7 +11,9 @@ from psycopg.rows import dict_row
 _SELECT = """
 SELECT t.id, t.phone, t.vehicle_id, v.plate, t.standing, t.manufacturer_id, t.terminal_model, t.terminal_id, t.edition,
        t.imei, t.software_version, t.claimed_plate, t.claimed_plate_color, coalesce(p.online, false) AS online,
-       t.last_refusal, t.created_at
+       t.last_refusal, t.created_at, t.idle_s, t.former_imei, t.imei_changed_at,
+       (SELECT max(l.time) FROM session_log l WHERE l.phone = t.phone AND l.reason = 'duplicate_identity'
+        AND l.time > now() - interval '1 day') AS duplicate_identity_at
 FROM terminals t
 LEFT JOIN vehicles v ON v.id = t.vehicle_id
 LEFT JOIN terminal_presence p ON p.phone = t.phone"""
@@ -66,7 +68,7 @@ async def insert(connection: AsyncConnection[Any], *, phone: str, standing: str 
 
 
 async def update(connection: AsyncConnection[Any], terminal_id: int, values: Mapping[str, Any]) -> None:
-    """Change the given columns: standing, manufacturer_id, terminal_model, terminal_id."""
+    """Change the given columns: standing, manufacturer_id, terminal_model, terminal_id, idle_s."""
     assignments = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in values
     )
