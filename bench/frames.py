@@ -14,6 +14,7 @@ from simulators import wire
 FIRST_PHONE: Final = 13700000000
 HEADER: Final = 12
 BODY: Final = 28 + 6 + 4 + 4 + 3 + 3  # basic part, mileage, fuel, recorder speed, signal, satellites
+FRAME: Final = HEADER + BODY + 3  # check byte, two flags; what has to be escaped comes on top
 _CHINA_S: Final = 8 * 3600
 
 

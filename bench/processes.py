@@ -1,4 +1,4 @@
-"""CPU time of processes, from /proc."""
+"""What processes take, from /proc: CPU time, memory, files, threads."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Process:
     cpu_s: float  # its own
     kernel_s: float  # the part of it spent in the kernel
     reaped_s: float  # of children that ended
+    reaped_kernel_s: float
 
 
 def read(pid: int) -> Process | None:
@@ -29,7 +30,7 @@ def read(pid: int) -> Process | None:
         return None
     fields = stat[stat.rindex(")") + 2 :].split()
     user, system, child_user, child_system = (int(field) * _TICK_S for field in fields[11:15])
-    return Process(pid, int(fields[1]), command, user + system, system, child_user + child_system)
+    return Process(pid, int(fields[1]), command, user + system, system, child_user + child_system, child_system)
 
 
 def tree(root: int) -> list[Process]:
@@ -49,6 +50,13 @@ def cpu_s(root: int) -> float:
     return sum(process.cpu_s + process.reaped_s for process in tree(root))
 
 
+def cpu_and_kernel_s(root: int) -> tuple[float, float]:
+    """CPU seconds of a process and all below it, ended ones included; and the part of it in the kernel."""
+    found = tree(root)
+    cpu = sum(process.cpu_s + process.reaped_s for process in found)
+    return cpu, sum(process.kernel_s + process.reaped_kernel_s for process in found)
+
+
 def own_cpu_s(pid: int) -> float:
     """CPU seconds of this one process, 0 when it has ended."""
     process = read(pid)
@@ -65,6 +73,23 @@ def private_bytes(pid: int) -> int:
     """Memory that only this process has. Raises: OSError: there is no such process, or it is another user's."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Private_"))
+
+
+def resident_bytes(pid: int) -> tuple[int, int]:
+    """RSS, and PSS: what is shared counts in parts. Raises: OSError: there is no such process, or another user's."""
+    sizes = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, value, *_ = line.split()
+        sizes[name] = int(value) << 10
+    return sizes["Rss:"], sizes["Pss:"]
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def socket_bytes() -> int:

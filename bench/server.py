@@ -55,6 +55,7 @@ class Server:
             if name in os.environ:
                 self._environment[name] = os.environ[name]
         self._environment |= settings
+        self.requests = 0  # that were answered, whatever with
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
     @property
@@ -118,9 +119,17 @@ class Server:
         return True
 
     def text(self, path: str) -> str:
-        with self._opener.open(f"http://{self._addresses['http']}{path}", timeout=ASK_S) as response:
-            content: bytes = response.read()
-        return content.decode()
+        return self._ask(urllib.request.Request(f"http://{self._addresses['http']}{path}")).decode()
+
+    def _ask(self, request: urllib.request.Request) -> bytes:
+        try:
+            with self._opener.open(request, timeout=ASK_S) as response:
+                content: bytes = response.read()
+        except urllib.error.HTTPError:
+            self.requests += 1
+            raise
+        self.requests += 1
+        return content
 
     def sign_in(self) -> None:
         self.call("POST", "sessions", {"username": "admin", "password": PASSWORD})
@@ -133,8 +142,7 @@ class Server:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with self._opener.open(request, timeout=ASK_S) as response:
-            content = response.read()
+        content = self._ask(request)
         return json.loads(content) if content else None
 
     def metrics(self) -> dict[str, float]:
