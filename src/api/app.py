@@ -24,6 +24,7 @@ from api.media.routes import router as media_router
 from api.metrics import Metrics
 from api.middleware import BodyLimit, Counting, OriginCheck, SecurityHeaders, content_security_policy
 from api.organizations.routes import router as organizations_router
+from api.parameters.routes import router as parameters_router
 from api.platforms.routes import router as platforms_router
 from api.positions.routes import router as positions_router
 from api.services import Services
@@ -91,7 +92,7 @@ def create_app(services: Services, *, console: Path = console_files.BUILT) -> Fa
     for router in (
         sessions_router, users_router, organizations_router, vehicles_router, terminals_router, positions_router,
         alarms_router, commands_router, media_router, geofences_router, platforms_router, audit_router, settings_router,
-        live_routes.router, kinds_router, command_groups_router, firmware_router,
+        live_routes.router, kinds_router, command_groups_router, firmware_router, parameters_router,
     ):  # fmt: skip
         api.include_router(router)
     app.include_router(api, responses=document.PROBLEM_RESPONSES)

@@ -23,6 +23,7 @@ CONTRACT = {
     "alarms/{alarm_id}/close": "post", "alarms/claim": "post", "alarms/transfer": "post", "alarms/handle": "post",
     "alarms/close": "post", "users/desk": "get", "alarm-rules": "get", "commands": "get post", "commands/{command_id}": "get",
     "commands/{command_id}/confirm": "post", "commands/{command_id}/cancel": "post", "command-kinds": "get",
+    "parameter-types": "get",
     "command-groups": "get post", "command-groups/{group_id}": "get", "command-groups/{group_id}/confirm": "post",
     "command-groups/{group_id}/cancel": "post", "firmware": "get post", "firmware/{firmware_id}": "get delete",
     "media": "get", "media/{media_id}": "get delete", "media/{media_id}/content": "get", "media-reports": "get",

@@ -1022,6 +1022,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/parameter-types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Parameter Types
+         * @description All rows of the table, by id.
+         */
+        get: operations["list_parameter_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/livez": {
         parameters: {
             query?: never;
@@ -4064,6 +4084,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[ParameterType] */
+        Page_ParameterType_: {
+            /** Items */
+            items: components["schemas"]["ParameterType"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Platform] */
         Page_Platform_: {
             /** Items */
@@ -4105,6 +4132,68 @@ export interface components {
             items: components["schemas"]["Vehicle"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * ParameterChoice
+         * @description A value and what it means.
+         */
+        ParameterChoice: {
+            /** Value */
+            value: number;
+            /** Chinese */
+            chinese: string;
+            /** English */
+            english: string;
+        };
+        /**
+         * ParameterField
+         * @description A part of a parameter that has several.
+         */
+        ParameterField: {
+            /** Name */
+            name: string;
+            /** Chinese */
+            chinese: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "integer" | "decimal" | "boolean";
+        };
+        /**
+         * ParameterType
+         * @description A row of the table of parameters (终端参数项), JT/T 808, JT/T 1078-2016, T/JSATL 12-2017.
+         *
+         *     ``minimum`` and ``maximum`` are of the standard where it gives them, else what the wire has room for. ``choices``:
+         *     the only values there are; ``flags``: what the bits of a number mean; ``fields``: of a ``record``. An ``opaque`` one
+         *     is shown, but set as bytes only.
+         */
+        ParameterType: {
+            /** Id */
+            id: number;
+            /** Chinese */
+            chinese: string;
+            /** English */
+            english: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "integer" | "decimal" | "text" | "flags" | "record" | "opaque";
+            /** Minimum */
+            minimum?: number | null;
+            /** Maximum */
+            maximum?: number | null;
+            /** Choices */
+            choices?: components["schemas"]["ParameterChoice"][] | null;
+            /** Flags */
+            flags?: components["schemas"]["ParameterChoice"][] | null;
+            /** Fields */
+            fields?: components["schemas"]["ParameterField"][] | null;
         };
         /**
          * ParameterValue
@@ -7246,6 +7335,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_parameter_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ParameterType_"];
+                };
             };
             /** @description What went wrong */
             default: {
