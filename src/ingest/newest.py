@@ -22,14 +22,17 @@ class Newest:
         if vehicle_id >= len(self._time_s):
             self._time_s = np.append(self._time_s, np.zeros(max(vehicle_id + 1, 2 * len(self._time_s)), np.int64))
 
-    def mark_late(self, batch: PositionBatch, is_blind: NDArray[np.bool_]) -> None:
+    def mark_late(self, batch: PositionBatch, is_blind: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Set ``batch.late``: backfill, and whatever is older than a fix that came before it. Moves the memory on.
+
+        Returns:  which rows are no news: the late ones, and those of the very second of the newest. A repeat of what
+                  came before is among them; nothing else can be one.
 
         The wire has whole seconds, so a running maximum over (vehicle, time) fits one int64: the vehicle's rank in
         the high half keeps one vehicle's times from reaching into the next.
         """
         if not len(batch):
-            return
+            return np.zeros(0, np.bool_)
         self._reserve(int(batch.vehicle_id.max()))
         order = np.argsort(batch.vehicle_id, kind="stable")
         vehicle = batch.vehicle_id[order]
@@ -41,4 +44,7 @@ class Newest:
         before = np.where(is_first, self._time_s[vehicle], np.append(0, counted[:-1])) + rank
         before = np.maximum.accumulate(before)
         batch.late[order] = is_blind[order] | (time_s + rank < before)
+        is_old = np.empty(len(batch), np.bool_)
+        is_old[order] = is_blind[order] | (time_s + rank <= before)
         np.maximum.at(self._time_s, vehicle, counted)
+        return is_old

@@ -1,6 +1,7 @@
 """What happens to a report after it is on disk: the written list of steps, one loop.
 
-    read -> facts -> enrol -> positions -> forget repeats -> mark late -> judge -> commit -> publish -> trim
+    read -> facts -> enrol -> positions -> forget repeats -> mark late -> ask for old repeats -> judge -> commit
+         -> publish -> trim
 
 The journal offset commits with the data, so a replay after a crash repeats nothing. Whatever fails on our side costs
 the terminals nothing: the journal holds their reports until the database takes them, and what cannot be read or stored
@@ -30,7 +31,7 @@ from ingest.newest import Newest
 from store import Database, Deduplicator, Stored, Writer, blame
 from store.media_store import MediaStore
 from store.queries import engine as engine_queries
-from store.queries import enrolment
+from store.queries import enrolment, fixes
 
 log = logging.getLogger("roadwarden.pipeline")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ TICK_S: Final = 1.0
 TRIM_S: Final = 2.0
 RELOAD_S: Final = 1.0
 RELOAD_SHARE: Final = 0.1  # of the time at most, however often the fleet changes and however large it is
+NEVER_US: Final = 1 << 62  # far enough, and something can be added to it
 REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError)  # for its content: trying again will not help
 
 
@@ -168,7 +170,8 @@ class Pipeline:
         self._digester.positions(digest)
         self._digester.media(digest)
         self._forget_repeats(digest)
-        self._newest.mark_late(digest.positions, digest.is_blind)
+        is_old = self._newest.mark_late(digest.positions, digest.is_blind)
+        await self._ask_for_repeats(digest, is_old)
         return digest, self._engine.evaluate(digest.positions)
 
     async def _enrol(self, digest: Digest) -> None:
@@ -185,10 +188,33 @@ class Pipeline:
 
     def _forget_repeats(self, digest: Digest) -> None:
         """Leave out the repeats that memory knows; the database's unique key has the last word."""
-        is_fresh = self._repeats.fresh(digest.positions)
-        if not is_fresh.all():
-            digest.counts["repeats"] += int(len(is_fresh) - is_fresh.sum())
-            digest.positions, digest.is_blind = digest.positions.take(is_fresh), digest.is_blind[is_fresh]
+        self._leave_out(digest, ~self._repeats.fresh(digest.positions))
+
+    async def _ask_for_repeats(self, digest: Digest, is_old: NDArray[np.bool_]) -> None:
+        """Leave out what was stored before memory begins (a restart, a fleet that filled it): nothing is judged twice.
+
+        Asked for is only what may have come before: a time that is believed is not much ahead of its receipt.
+        """
+        positions = digest.positions
+        reach_us = min(self._repeats.known_from_us, NEVER_US) + self._digester.plausible.ahead_us
+        rows = np.flatnonzero(is_old & (positions.time_us <= reach_us))
+        if not len(rows):
+            return
+        asked = positions.take(rows)
+
+        async def ask() -> NDArray[np.bool_]:
+            async with self._database.connection() as connection:
+                return await fixes.stored(connection, asked)
+
+        is_repeat = np.zeros(len(positions), bool)
+        is_repeat[rows] = await self._patiently(ask)
+        digest.counts["repeats_asked"] += len(rows)
+        self._leave_out(digest, is_repeat)
+
+    def _leave_out(self, digest: Digest, is_repeat: NDArray[np.bool_]) -> None:
+        if is_repeat.any():
+            digest.counts["repeats"] += int(is_repeat.sum())
+            digest.positions, digest.is_blind = digest.positions.take(~is_repeat), digest.is_blind[~is_repeat]
 
     def _files_of(self, digest: Digest) -> AbstractAsyncContextManager[list[Media]]:
         """The uploads with their contents on disk; without a place for files the contents stay in the rows."""

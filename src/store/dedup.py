@@ -1,4 +1,7 @@
-"""A bounded memory of recent fixes, so that resends seldom reach the database. Its unique key remains the last word."""
+"""A bounded memory of recent fixes, so that resends seldom reach the database. Its unique key remains the last word.
+
+The memory knows how far back it reaches (``known_from_us``): what may have come before that has to be asked for.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from fleet import PositionBatch
 
 DEFAULT_CAPACITY: Final = 200_000
 """Fixes remembered: about 20 MB; a fleet of 10,000 that reports every 10 s fills it in 200 s."""
+
+NEVER: Final = int(np.iinfo(np.int64).max)
 
 _KEY: Final = np.dtype([("terminal_id", "i4"), ("time_us", "i8"), ("fix_hash", "i8")])
 
@@ -29,9 +34,15 @@ class Deduplicator:
         self._generation = capacity // 2
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
+        self._young_from_us = self._old_from_us = NEVER
 
     def __len__(self) -> int:
         return len(self._young | self._old)
+
+    @property
+    def known_from_us(self) -> int:
+        """Every fix that came with this ``received_us`` or later is remembered; ``NEVER`` when nothing came yet."""
+        return self._old_from_us if self._old else self._young_from_us
 
     def fresh(self, batch: PositionBatch) -> NDArray[np.bool_]:
         """One bool a row: False for a fix seen before, in this batch or an earlier one. Remembers the others."""
@@ -39,6 +50,8 @@ class Deduplicator:
         keys["terminal_id"], keys["time_us"], keys["fix_hash"] = batch.terminal_id, batch.time_us, batch.fix_hash
         raw = keys.tobytes()
         size = _KEY.itemsize
+        from_us = int(batch.received_us.min(initial=NEVER))
+        self._young_from_us = min(self._young_from_us, from_us)
         mask = np.ones(len(batch), np.bool_)
         for row in range(len(batch)):
             key = raw[row * size : row * size + size]
@@ -50,8 +63,10 @@ class Deduplicator:
             self._young.add(key)
             if len(self._young) >= self._generation:
                 self._old, self._young = self._young, set()
+                self._old_from_us, self._young_from_us = self._young_from_us, from_us
         return mask
 
     def forget(self) -> None:
         """Forget everything: after a batch that was judged here was not stored after all."""
         self._young, self._old = set(), set()
+        self._young_from_us = self._old_from_us = NEVER

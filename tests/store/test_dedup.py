@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import store
-from tests.store.batches import make_batch
+from store.dedup import NEVER, Deduplicator
+from tests.store.batches import SECOND, make_batch
 
 
 def test_a_repeat_is_told_in_one_batch_and_over_several() -> None:
@@ -34,6 +35,16 @@ def test_what_is_forgotten_is_fresh_again() -> None:
     memory.fresh(make_batch(2))
     memory.forget()
     assert memory.fresh(make_batch(2)).all()
+
+
+def test_it_knows_how_far_back_it_reaches() -> None:
+    memory = Deduplicator(4)
+    assert memory.known_from_us == NEVER
+    for number in range(1, 8):
+        memory.fresh(make_batch(1, received_us=number * SECOND, fix_hash=number))
+        assert memory.known_from_us == {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4}[number] * SECOND
+    memory.forget()
+    assert memory.known_from_us == NEVER
 
 
 def test_a_memory_too_small_is_refused() -> None:
