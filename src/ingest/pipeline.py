@@ -24,7 +24,17 @@ import psycopg
 from numpy.typing import NDArray
 
 from alarms import AlarmEngine, Evaluation
-from fleet import BatchStored, Bus, Commit, FleetChanged, Media, MediaStored, PositionBatch, SessionsChanged
+from fleet import (
+    BatchStored,
+    Bus,
+    CommandChanged,
+    Commit,
+    FleetChanged,
+    Media,
+    MediaStored,
+    PositionBatch,
+    SessionsChanged,
+)
 from ingest.digest import Digest, Digester
 from ingest.journal import Group, SqliteJournalReader
 from ingest.newest import Newest
@@ -286,6 +296,8 @@ class Pipeline:
             self._bus.publish(FleetChanged("terminals"))
         if stored.media:
             self._bus.publish(MediaStored(tuple(stored.media)))
+        for command_id in stored.media_commands:
+            self._bus.publish(CommandChanged(command_id))
         for event in stored.command_events():
             self._bus.publish(event)
 

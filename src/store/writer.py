@@ -54,6 +54,7 @@ class Stored:
     commands: list[uuid.UUID] = field(default_factory=list)  # commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
     media: list[int] = field(default_factory=list)  # ids of media that were new
+    media_commands: list[uuid.UUID] = field(default_factory=list)  # commands that had asked for them
     orphan_alarms: int = 0  # alarms not stored, their vehicle's row being gone: to be counted
     already_done: bool = False
 
@@ -178,10 +179,11 @@ class Writer:
             await apply.quarantined(connection, commit.quarantined)
             await apply.terminal_messages(connection, commit.messages)
             await apply.sessions(connection, commit.sessions)
-            stored.media = await media_queries.insert(connection, commit.media)
-            await media_queries.insert_reports(connection, commit.media_reports)
             if commit.answers:
                 stored.commands = await apply.answers(connection, commit.answers)
+            if commit.media:
+                stored.media, stored.media_commands = await media_queries.insert(connection, commit.media)
+            await media_queries.insert_reports(connection, commit.media_reports)
             self._unsure = (commit.journal, commit.offset, stored)
         return stored
 

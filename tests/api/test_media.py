@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,14 @@ import pytest
 
 import store
 from api import Services
-from fleet import Media, MediaReport
-from fleet.media import suffix_of, upload_key
+from fleet import MediaReport
 from store.media_store import MediaStore
 from store.queries import media
 from tests.api.support import T0, Seed, assert_problem, us
+from tests.store.media import JPEG, put, upload
 
 PATH = "/api/v1/media"
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 20
 MINUTE = timedelta(minutes=1)
-
-
-def item(content: bytes = JPEG, time: datetime = T0, **changes: Any) -> Media:
-    sha256 = hashlib.sha256(content).digest()
-    values: dict[str, Any] = {
-        "received_us": us(time) + 5_000_000, "phone": "13900000001", "edition": "2013", "terminal_id": None,
-        "vehicle_id": None, "media_id": 7, "kind": 0, "format": 0, "event": 0, "channel": 1, "time_us": us(time),
-        "is_time_of_receipt": False, "latitude_deg": 41.8, "longitude_deg": 123.4, "speed_kmh": 60.0,
-        "heading_deg": 90, "alarm_flags": 0, "status_flags": 3, "suffix": suffix_of(changes.get("format", 0), content),
-        "sha256": sha256, "upload_key": upload_key(str(changes).encode() + str(time).encode(), sha256),
-        "content": content,
-    } | changes  # fmt: skip
-    return Media(**values)
 
 
 @pytest.fixture
@@ -46,12 +32,6 @@ def services(postgresql_database: store.Database, shelf: MediaStore) -> Services
     return Services(postgresql_database, media=shelf)
 
 
-async def put(seed: Seed, shelf: MediaStore, *items: Media) -> list[int]:
-    """As the pipeline does: the files, then the rows."""
-    async with shelf.kept(items) as kept, seed.database.connection() as connection:
-        return await media.insert(connection, kept)
-
-
 async def listed(client: httpx.AsyncClient, **params: Any) -> list[int]:
     answer = await client.get(PATH, params=params)
     assert answer.status_code == 200, answer.text
@@ -60,7 +40,7 @@ async def listed(client: httpx.AsyncClient, **params: Any) -> list[int]:
 
 async def test_a_picture_reads_whole(viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore) -> None:
     vehicle_id = await seed.vehicle("辽B12345")
-    (row_id,) = await put(seed, shelf, item(vehicle_id=vehicle_id, event=5, channel=3))
+    (row_id,) = await put(shelf, seed.database, upload(vehicle_id=vehicle_id, event=5, channel=3))
     expected = {
         "id": row_id, "vehicle_id": vehicle_id, "plate": "辽B12345", "plate_color": 2, "phone": "13900000001",
         "media_id": 7, "type": "image", "event": "door_close", "event_code": 5, "channel": 3,
@@ -77,8 +57,8 @@ async def test_a_picture_reads_whole(viewer: httpx.AsyncClient, seed: Seed, shel
 async def test_filters_and_pages(viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore) -> None:
     vehicle_id = await seed.vehicle("辽A1")
     one, two, three, four = await put(
-        seed, shelf, item(time=T0), item(time=T0 + MINUTE, kind=1, vehicle_id=vehicle_id),
-        item(time=T0 + 2 * MINUTE, kind=2), item(time=T0 + 3 * MINUTE, kind=9),
+        shelf, seed.database, upload(), upload(at=60, kind=1, vehicle_id=vehicle_id),
+        upload(at=120, kind=2), upload(at=180, kind=9),
     )  # fmt: skip
     assert await listed(viewer) == [four, three, two, one]
     assert await listed(viewer, vehicle_id=vehicle_id) == [two]
@@ -99,7 +79,7 @@ async def test_the_bytes_and_what_a_browser_is_told_of_them(
     viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore
 ) -> None:
     vehicle_id = await seed.vehicle("辽B12345")
-    (row_id,) = await put(seed, shelf, item(vehicle_id=vehicle_id))
+    (row_id,) = await put(shelf, seed.database, upload(vehicle_id=vehicle_id))
     answer = await viewer.get(f"{PATH}/{row_id}/content")
     assert (answer.status_code, answer.content) == (200, JPEG)
     headers = answer.headers
@@ -115,7 +95,7 @@ async def test_the_bytes_and_what_a_browser_is_told_of_them(
 
 async def test_parts_of_a_film(viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore) -> None:
     film = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 100
-    (row_id,) = await put(seed, shelf, item(film, kind=2, format=4))
+    (row_id,) = await put(shelf, seed.database, upload(film, kind=2, format=4))
     part = await viewer.get(f"{PATH}/{row_id}/content", headers={"range": "bytes=100-299"})
     assert (part.status_code, part.content) == (206, film[100:300])
     assert part.headers["content-range"] == f"bytes 100-299/{len(film)}"
@@ -131,7 +111,7 @@ async def test_what_is_no_media_is_only_for_keeping(
     viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore, content: bytes
 ) -> None:
     """Whatever the terminal calls it."""
-    (row_id,) = await put(seed, shelf, item(content, format=0))
+    (row_id,) = await put(shelf, seed.database, upload(content, format=0))
     answer = await viewer.get(f"{PATH}/{row_id}/content")
     assert answer.content == content
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -140,7 +120,7 @@ async def test_what_is_no_media_is_only_for_keeping(
 
 
 async def test_downloads_are_in_the_audit(viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore) -> None:
-    (row_id,) = await put(seed, shelf, item())
+    (row_id,) = await put(shelf, seed.database, upload())
     await viewer.get(f"{PATH}/{row_id}/content")
     assert await seed.rows("SELECT action FROM audit") == []
     answer = await viewer.get(f"{PATH}/{row_id}/content", params={"download": True})
@@ -154,8 +134,8 @@ async def test_removal(
     viewer: httpx.AsyncClient, operator: httpx.AsyncClient, admin: httpx.AsyncClient, seed: Seed, shelf: MediaStore
 ) -> None:
     """By administrators, audited; the file goes with the last row that has it."""
-    one, two = await put(seed, shelf, item(), item(time=T0 + MINUTE))
-    path = shelf.path(item().file_name)
+    one, two = await put(shelf, seed.database, upload(), upload(at=60))
+    path = shelf.path(upload().file_name)
     for other in (viewer, operator):
         assert_problem(await other.delete(f"{PATH}/{one}"), 403, "role")
     assert (await admin.delete(f"{PATH}/{one}")).status_code == 204
@@ -171,8 +151,8 @@ async def test_removal(
 
 
 async def test_a_file_that_is_gone_is_said(viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore) -> None:
-    (row_id,) = await put(seed, shelf, item())
-    shelf.path(item().file_name).unlink()
+    (row_id,) = await put(shelf, seed.database, upload())
+    shelf.path(upload().file_name).unlink()
     assert_problem(await viewer.get(f"{PATH}/{row_id}/content"), 404, "media-file", "gone")
 
 
@@ -180,7 +160,7 @@ async def test_what_could_not_be_filed_is_shown_all_the_same(
     viewer: httpx.AsyncClient, seed: Seed, shelf: MediaStore
 ) -> None:
     shelf.folder.root.write_bytes(b"no folder")
-    (row_id,) = await put(seed, shelf, item())
+    (row_id,) = await put(shelf, seed.database, upload())
     answer = await viewer.get(f"{PATH}/{row_id}/content")
     assert (answer.status_code, answer.content) == (200, JPEG)
     assert answer.headers["content-type"] == "image/jpeg"
@@ -191,7 +171,7 @@ async def test_reports_name_the_upload_that_followed(viewer: httpx.AsyncClient, 
     async with seed.database.connection() as connection:
         await media.insert_reports(connection, reports)
         await media.insert_reports(connection, reports)  # sent again
-    (row_id,) = await put(seed, shelf, item())
+    (row_id,) = await put(shelf, seed.database, upload())
     answer = (await viewer.get("/api/v1/media-reports", params={"limit": 10})).json()
     assert [(one["media_id"], one["event"], one["upload_id"]) for one in answer["items"]] == [
         (8, "collision", None),

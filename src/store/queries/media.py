@@ -19,20 +19,26 @@ SELECT m.id, m.vehicle_id, v.plate, v.plate_color, m.phone, m.media_id, m.kind, 
        m.status_flags, m.size_bytes, m.sha256, m.suffix, m.command_id
 FROM media m LEFT JOIN vehicles v ON v.id = m.vehicle_id"""
 
-# The command that an upload answers: one that names it (0x8805; 0x8801 by its 0x0805), else the newest that asked for
-# such a thing of this terminal not long before. 0x8801 shoot now, 0x8803 upload what fits, 0x8805 upload this one.
+# The command that an upload answers: one that names it (0x8805; 0x8801 by the media ids of its 0x0805), else the newest
+# that asked this terminal for such a thing, not too long before: 0x8801 shoot, 0x8803 upload what fits, 0x8804 record.
 _COMMAND: Final = """
-(SELECT c.id FROM commands c
- WHERE c.phone = n.phone AND c.message_id IN (34817, 34819, 34821) AND c.attempts > 0
+(SELECT c.id FROM commands c,
+ LATERAL (SELECT coalesce((jsonb_path_query_first(c.payload, '$.interval_s ? (@ > 0)'))::float8, 0) *
+                 coalesce((jsonb_path_query_first(c.payload, '$.count ? (@ > 1)'))::float8, 1) +
+                 coalesce((jsonb_path_query_first(c.payload, '$.duration_s ? (@ > 0)'))::float8, 0) AS seconds,
+                 c.answer->'media_ids' AS named, coalesce(c.payload->>'channel', '0') AS channel) AS asked
+ WHERE c.phone = n.phone AND c.message_id IN (34817, 34819, 34820, 34821) AND c.attempts > 0
  AND c.sent_at BETWEEN n.received_at - interval '1 day' AND n.received_at + interval '1 minute'
- AND (c.message_id = 34817 AND c.answer->'media_ids' @> to_jsonb(n.media_id)
-      OR c.message_id = 34821 AND c.payload->>'media_id' = n.media_id::text
-      OR c.message_id = 34817 AND c.answer->'media_ids' IS NULL AND n.event = 0
-         AND coalesce(c.payload->>'channel', n.channel::text) = n.channel::text
-         AND c.sent_at > n.received_at - interval '10 minutes'
-      OR c.message_id = 34819 AND c.sent_at > n.received_at - interval '1 hour'
-         AND coalesce(c.payload->>'channel', '0') IN ('0', n.channel::text))
- ORDER BY c.message_id = 34821 OR c.answer->'media_ids' IS NOT NULL DESC, c.sent_at DESC LIMIT 1)"""
+ AND CASE c.message_id
+     WHEN 34821 THEN c.payload->>'media_id' = n.media_id::text
+     WHEN 34819 THEN c.sent_at > n.received_at - interval '1 hour' AND asked.channel IN ('0', n.channel::text)
+          AND c.payload->>'media' IS NOT DISTINCT FROM (ARRAY['image', 'audio', 'video'])[n.kind + 1]
+     WHEN 34820 THEN n.kind = 1 AND c.sent_at > n.received_at - make_interval(secs => 3600 + asked.seconds)
+     ELSE CASE WHEN jsonb_typeof(asked.named) = 'array' THEN asked.named @> to_jsonb(n.media_id)
+          ELSE n.event = 0 AND n.kind <> 1 AND asked.channel IN ('0', n.channel::text)
+               AND c.sent_at > n.received_at - make_interval(secs => 600 + asked.seconds) END
+     END
+ ORDER BY c.message_id = 34821 OR c.message_id = 34817 AND asked.named IS NOT NULL DESC, c.sent_at DESC LIMIT 1)"""
 
 _INSERT: Final = f"""
 INSERT INTO media (vehicle_id, terminal_id, phone, edition, media_id, kind, format, event, channel, time,
@@ -52,7 +58,15 @@ FROM (SELECT %(vehicle_id)s::integer AS vehicle_id, %(terminal_id)s::integer AS 
              %(status_flags)s::bigint AS status_flags, %(size_bytes)s::bigint AS size_bytes,
              %(sha256)s::bytea AS sha256, %(suffix)s::text AS suffix, %(upload_key)s::bytea AS upload_key,
              %(content)s::bytea AS content) AS n
-ON CONFLICT (phone, upload_key) DO NOTHING RETURNING id
+ON CONFLICT (phone, upload_key) DO NOTHING RETURNING id, command_id
+"""
+
+# Counted anew from the rows, so that a replay counts nothing twice.
+_PROGRESS: Final = """
+UPDATE commands c SET updated_at = now(), progress = coalesce(c.progress, '{}') || (
+    SELECT jsonb_build_object('arrived', count(*), 'media_ids', to_jsonb((array_agg(m.id ORDER BY m.id))[:100]))
+    FROM media m WHERE m.command_id = c.id)
+WHERE c.id = ANY (%s)
 """
 
 _REPORT: Final = """
@@ -85,9 +99,14 @@ class ContentOf(NamedTuple):
         return file_name(self.sha256, self.suffix)
 
 
-async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> list[int]:
-    """Rows of uploads whose files are there, in the pipeline's transaction; the ids of those that were new."""
-    ids = []
+async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tuple[list[int], list[UUID]]:
+    """Rows of uploads whose files are there, in the pipeline's transaction, after the answers of the same.
+
+    Returns: the ids of those that were new, and the commands that asked for them: their ``progress`` says how many came
+             (``arrived``) and which (``media_ids``, the first hundred).
+    """
+    ids: list[int] = []
+    commands: set[UUID] = set()
     for item in items:
         values = {name: getattr(item, name) for name in _PLAIN}
         values |= {
@@ -100,7 +119,10 @@ async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> li
         row = await (await connection.execute(_INSERT.encode(), values)).fetchone()
         if row is not None:
             ids.append(int(row[0]))
-    return ids
+            commands |= {row[1]} - {None}
+    if commands:
+        await connection.execute(_PROGRESS, (list(commands),))
+    return ids, list(commands)
 
 
 _PLAIN: Final = (
