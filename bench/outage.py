@@ -2,8 +2,8 @@
 
 Two ways: stopped (a fast shutdown, as for an upgrade; connections are refused) and hung (SIGSTOP to all its processes,
 as with a dead disk; connections stay and nothing answers). Meanwhile a steady crowd reports, 500 terminals hang up and
-come back in waves, 20 new ones register, and ten that were blocked before have to stay out. The waves go on before, too,
-so that what is compared differs in nothing but the database.
+come back in waves, 20 new ones register, and ten that were blocked before have to stay out. The waves go on before,
+too, so that what is compared differs in nothing but the database.
 """
 
 from __future__ import annotations

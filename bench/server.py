@@ -108,7 +108,8 @@ class Server:
                 return
             except OSError as error:
                 if time.monotonic() > until:
-                    raise RuntimeError(f"the server is not ready ({error}):\n{self._end_of_log()}") from error
+                    why = error.read().decode() if isinstance(error, urllib.error.HTTPError) else error
+                    raise RuntimeError(f"the server is not ready ({why}):\n{self._end_of_log()}") from error
                 time.sleep(0.05)
 
     def is_ready(self) -> bool:
@@ -198,7 +199,7 @@ class Server:
             self._process.stdout.close()
 
     def _end_of_log(self) -> str:
-        return self.log.read_text()[-2000:]
+        return self.log.read_text()[-4000:]
 
 
 @contextmanager
