@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from fleet.alarms import AlarmChange, RuleState
 from fleet.media import Media, MediaReport
@@ -77,15 +78,19 @@ class SessionChange:
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """A terminal answered one of our messages: 0x0001, or the dedicated answer, decoded."""
+    """A terminal answered one of our messages: 0x0001, or the dedicated answer, decoded.
+
+    With a 0x0005 it asks for packages of one: ``answer`` has their ``package_nos``.
+    """
 
     received_us: int
     phone: str
-    request_serial_no: int
+    request_serial_no: int | None  # None: a dedicated answer that does not say it
     request_message_id: int | None  # None: the dedicated answer does not name it
     message_id: int  # of the answer
     result: int | None  # of a 0x0001: 0 done, 1 failed, 2 wrong, 3 unsupported
-    answer: dict[str, object] | None  # the decoded body of a dedicated answer
+    answer: dict[str, Any] | None  # the decoded body of a dedicated answer
+    refusal: str = ""  # a dedicated answer says that it was not done, and why, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,14 @@
 
 Requests of the core carry an `id`, which the answer repeats (`op`: further fields -> answer):
 
-    prepare     phone                                -> state "ready", serial_no, edition | state "offline"
+    prepare     phone, count (1)                     -> state "ready", serial_no, edition | state "offline"
+                                                        count: how many serial numbers are taken, from serial_no on
     send        phone, message_id, body (hex), serial_no (null: the next)
                                                      -> state "sent", serial_no, edition | state "offline"
                                                         | state "refused", reason
+    room        phone                                -> state "ready" | "busy" (the link is still full) | "offline"
+    packages    phone, message_id, serial_no (of the first of all), total, packages: {number: hex}
+                                                     -> state "ready" | "offline"
     edition     phone                                -> edition | null
     disconnect  phone, reason                        -> found
     sessions                                         -> phones: [...]

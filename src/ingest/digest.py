@@ -28,6 +28,7 @@ from fleet import (
     SessionChange,
     TerminalMessage,
 )
+from ingest.answers import ANSWERS, PACKAGES_REQUEST, answer_of, asked_packages, serial_no_of
 from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
 from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
@@ -101,6 +102,8 @@ class Digester:
         self._readers: dict[int, Callable[[Records, int, Digest], None]] = {
             0x0001: self._read_general_response,
             LOCATION_ANSWER: self._read_location_answer,
+            PACKAGES_REQUEST: self._read_packages_request,
+            **dict.fromkeys(ANSWERS, self._read_answer),
             **dict.fromkeys((REPORT, UPLOAD), self._leave),  # media() reads them
         }
 
@@ -334,6 +337,45 @@ class Digester:
 
     def _leave(self, records: Records, i: int, digest: Digest) -> None:
         """Something else reads it."""
+
+    def _read_answer(self, records: Records, i: int, digest: Digest) -> None:
+        """A dedicated answer: the command's, and kept verbatim, since it may be no command's (a driver's card)."""
+        header = records.headers[i]
+        message_id, body = int(header["message_id"]), records.body(i)
+        edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
+        answer, refusal = answer_of(message_id, edition, body)
+        digest.answers.append(
+            CommandAnswer(
+                received_us=int(header["received_us"]),
+                phone=self.directory.phone(header["phone"].tobytes()),
+                request_serial_no=serial_no_of(message_id, edition, body),
+                request_message_id=None,
+                message_id=message_id,
+                result=None,
+                answer=answer,
+                refusal=refusal,
+            )
+        )
+        self._keep_message(records, i, digest)
+
+    def _read_packages_request(self, records: Records, i: int, digest: Digest) -> None:
+        """0x0005 for packages that the link itself does not have: of a long message that the core sends."""
+        header = records.headers[i]
+        asked = asked_packages(jt808.Edition(EDITION_NAMES[int(header["edition"])]), records.body(i))
+        if asked is None:
+            digest.quarantined.append(self._quarantined(records, i, "undecodable", "no request for packages"))
+            return
+        digest.answers.append(
+            CommandAnswer(
+                received_us=int(header["received_us"]),
+                phone=self.directory.phone(header["phone"].tobytes()),
+                request_serial_no=asked[0],
+                request_message_id=None,
+                message_id=PACKAGES_REQUEST,
+                result=None,
+                answer={"package_nos": asked[1]},
+            )
+        )
 
     def _keep_message(self, records: Records, i: int, digest: Digest) -> None:
         header = records.headers[i]

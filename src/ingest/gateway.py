@@ -34,9 +34,10 @@ from ingest.listening import Acceptor, bind_both, bind_tcp, raise_file_limit
 from ingest.login import LoginDesk
 from ingest.memory import give_back_for_ever, settle
 from ingest.proxying import ProxyPreface
+from ingest.sending import Sending
 from ingest.sessions import Sessions
 from jt808.connection import ConnectionLimits
-from jt808.errors import Result, UsageError
+from jt808.errors import Result
 from jt808.events import (
     AuthRequested,
     BadFrameReceived,
@@ -117,11 +118,14 @@ class Gateway:
             disk_low_bytes=config.disk_low_bytes,
         )
         self.append = self._journal.append  # the hot call, without a detour
+        self._sending = Sending(self)
         self._control = ControlServer(
             control_path(config.data_dir),
             {
-                "prepare": self._prepare,
-                "send": self._send,
+                "prepare": self._sending.prepare,
+                "send": self._sending.send,
+                "room": self._sending.room,
+                "packages": self._sending.packages,
                 "edition": self._edition,
                 "disconnect": self._disconnect,
                 "sessions": self._list_sessions,
@@ -313,6 +317,8 @@ class Gateway:
             case PackagesAsked():
                 self.counters["packages_asked"] += 1
                 self.counters["packages_sent_again"] += event.sent
+                if event.body:  # the core may have them: the request goes the way of all messages
+                    self.append(0, now_us, link.phone10, link.edition_code, 0x0005, event.serial_no, event.body)
             case LinkEnded():
                 link.end(event.reason)
 
@@ -436,26 +442,6 @@ class Gateway:
         return self._limits_by_idle.setdefault(identity.idle_s, replace(self.link_limits, idle_s=identity.idle_s))
 
     # ---- what the core asks for (see ingest.control)
-
-    async def _prepare(self, request: dict[str, Any]) -> dict[str, Any]:
-        link = self.sessions.get(str(request["phone"]))
-        if link is None:
-            return {"state": "offline"}
-        connection = link.connection
-        return {"state": "ready", "serial_no": connection.take_serial_no(), "edition": str(connection.edition)}
-
-    async def _send(self, request: dict[str, Any]) -> dict[str, Any]:
-        link = self.sessions.get(str(request["phone"]))
-        if link is None:
-            return {"state": "offline"}
-        body = bytes.fromhex(request["body"])
-        try:
-            serial_no = link.connection.send(int(request["message_id"]), body, request.get("serial_no"))
-        except UsageError as error:
-            return {"state": "refused", "reason": str(error)}
-        link.flush()
-        self.counters["messages_sent"] += 1
-        return {"state": "sent", "serial_no": serial_no, "edition": str(link.connection.edition)}
 
     async def _edition(self, request: dict[str, Any]) -> dict[str, Any]:
         link = self.sessions.get(str(request["phone"]))

@@ -157,6 +157,11 @@ class TerminalLink:
         """Write what the connection has to say."""
         raise NotImplementedError
 
+    @property
+    def has_room(self) -> bool:
+        """Whether what was written last has left, but for little."""
+        return True
+
     def end(self, reason: str) -> None:
         """Close the link, once: the session's end is journaled, the last answers are written."""
         if self.is_ended:
@@ -239,6 +244,11 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         transport.write(data)
         if self._pauses & CHOKED and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
             self._choked_to_death()
+
+    @property
+    def has_room(self) -> bool:
+        transport = self._transport
+        return transport is not None and not self._pauses & CHOKED and transport.get_write_buffer_size() < SLICE_BYTES
 
     def _pause(self, why: int) -> None:
         if self._transport is not None and not self.is_ended:

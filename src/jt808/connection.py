@@ -17,6 +17,7 @@ there are terminals that compare them.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -41,7 +42,7 @@ from jt808.events import (
 from jt808.framing import BadFrame, Deframer, checksum, enframe
 from jt808.header import MAX_BODY_BYTES, Edition, Header, parse_header
 from jt808.messages import TerminalPackagesRequest, decode_body
-from jt808.outgoing import SentMessage, SentPackages, split_body
+from jt808.outgoing import MAX_PACKAGES, SentMessage, SentPackages, package_frames, split_body
 from jt808.subpackage import Assembled, Budget, Missing, Outcome, Reassembler
 
 
@@ -512,6 +513,20 @@ class TerminalConnection:
         self._out += sent.frames(range(1, count + 1), self._form, self._phone_field)
         return serial_no
 
+    def send_packages(self, message_id: int, serial_no: int, total: int, parts: Mapping[int, bytes]) -> None:
+        """Send some packages of a message that is kept elsewhere, by their numbers from 1. Then `data_to_send()`.
+
+        Args:    serial_no: of the first package of all; as many as there are packages were taken before.
+        Raises:  UsageError: nobody is authenticated, or a package is too long, or has no such number.
+        """
+        if self._plain is None or self.state is State.CLOSED:
+            raise UsageError("no terminal is authenticated on this link")
+        if not all(1 <= number <= total <= MAX_PACKAGES for number in parts):
+            raise UsageError(f"packages {sorted(parts)} of {total}")
+        if any(len(part) > MAX_BODY_BYTES for part in parts.values()):
+            raise UsageError(f"a package holds {MAX_BODY_BYTES} bytes at most")
+        self._out += package_frames(message_id, serial_no, total, parts, self._form, self._phone_field)
+
     def _send_again(self, serial_no: int, body: bytes, events: list[Event]) -> None:
         """0x0005, the terminal asks for packages (终端补传分包请求). They are the answer."""
         try:
@@ -519,12 +534,14 @@ class TerminalConnection:
         except BodyError:
             asked = None
         if not isinstance(asked, TerminalPackagesRequest) or self._sent is None:
-            events.append(PackagesAsked(0x0005, serial_no, 0, 0))
+            is_readable = isinstance(asked, TerminalPackagesRequest)
+            events.append(PackagesAsked(0x0005, serial_no, 0, 0, body if is_readable else b""))
             return
         sent, numbers = self._sent.again(asked.first_serial_no, asked.package_nos)
         if sent is not None:
             self._out += sent.frames(numbers, self._form, self._phone_field)
-        events.append(PackagesAsked(0x0005, serial_no, len(asked.package_nos), len(numbers)))
+        unknown = body if sent is None else b""
+        events.append(PackagesAsked(0x0005, serial_no, len(asked.package_nos), len(numbers), unknown))
 
     def first_serial_no(self, serial_no: int) -> int:
         """The serial number that `send` gave for the message one of whose packages has this one; otherwise the same."""

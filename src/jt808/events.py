@@ -114,6 +114,7 @@ class PackagesAsked:
     serial_no: int
     asked: int
     sent: int
+    body: bytes = b""  # the request as it came, when nothing of that message is kept here: its owner may have it
 
 
 @dataclass(slots=True)

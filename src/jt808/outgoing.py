@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +66,18 @@ def build_frames(
     ]
 
 
+def package_frames(
+    message_id: int, serial_no: int, total: int, parts: Mapping[int, bytes], form: int, phone_field: bytes
+) -> list[bytes]:
+    """Some packages of a message, by their numbers from 1; ``serial_no``: of the first of all, ``total``: how many
+    there are. The rest as in :meth:`SentMessage.frames`."""
+    found = []
+    for number, part in parts.items():
+        head = _HEAD.pack(message_id, form | _SUBPACKAGED_BIT | len(part)) + phone_field
+        found.append(enframe(head + _PACKAGE.pack((serial_no + number - 1) & 0xFFFF, total, number) + part))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class SentMessage:
     """A message that went out in packages; enough to make each of them again."""
@@ -89,14 +101,8 @@ class SentMessage:
         Args:    form: the attribute bits of the link's edition; phone_field: as :func:`jt808.header.build_header` has
                  it between attributes and serial number, in 2019 with the version byte in front.
         """
-        total = self.package_count
-        found = []
-        for number in numbers:
-            part = self.package(number)
-            head = _HEAD.pack(self.message_id, form | _SUBPACKAGED_BIT | len(part)) + phone_field
-            serial_no = (self.serial_no + number - 1) & 0xFFFF
-            found.append(enframe(head + _PACKAGE.pack(serial_no, total, number) + part))
-        return found
+        parts = {number: self.package(number) for number in numbers}
+        return package_frames(self.message_id, self.serial_no, self.package_count, parts, form, phone_field)
 
 
 class SentPackages:

@@ -19,7 +19,7 @@ from alarms import AlarmEngine
 from api import ApiSettings, LinkStatus, MapSettings, Services, create_app, ensure_admin
 from fleet import Bus, FleetChanged
 from forward import Forwarder, ForwarderConfig
-from ingest.commands import CommandDesk
+from ingest.commands import CommandDesk, DeskLimits
 from ingest.control import ControlClient, control_path
 from ingest.digest import Digester
 from ingest.directory import Directory
@@ -39,6 +39,7 @@ log = logging.getLogger("roadwarden.core")
 
 FLEET_CHANNEL: Final = "roadwarden_fleet"
 COMMAND_CHANNEL: Final = "roadwarden_commands"
+FIRMWARE_FOLDER: Final = "firmware"  # under the data directory, a file named by its content each
 RETRY_S: Final = 0.5
 MIGRATE_AGAIN_S: Final = 5.0
 NO_SCHEMA: Final = "the schema is not there yet"
@@ -81,8 +82,12 @@ class Core:
             self.database,
             self.control,
             self.bus,
-            timeout_s=settings.command_timeout_s,
-            attempts=settings.command_attempts,
+            DeskLimits(
+                timeout_s=settings.command_timeout_s,
+                attempts=settings.command_attempts,
+                upgrade_bytes_per_s=settings.upgrade_bytes_per_s,
+                firmware_dir=settings.data_dir / FIRMWARE_FOLDER,
+            ),
         )
         self.forwarder = Forwarder(
             self.database,
@@ -220,6 +225,10 @@ class Core:
             settings=ApiSettings(
                 centre_name=settings.center_name,
                 version=version("roadwarden"),
+                command_two_persons=settings.command_two_persons,
+                command_group_per_s=settings.command_group_per_s,
+                firmware_dir=settings.data_dir / FIRMWARE_FOLDER,
+                max_firmware_bytes=settings.firmware_max_bytes,
                 allowed_origins=frozenset(settings.allowed_origins),
                 map=MapSettings(
                     tiles_url=settings.map_tiles_url or "",

@@ -20,6 +20,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from downlink import MAX_FIRMWARE_BYTES
+
 PREFIX = "ROADWARDEN_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -117,6 +119,18 @@ class Settings(BaseSettings):
     )
     command_timeout_s: float = Field(10.0, gt=0, le=600, description="first wait for a terminal's answer to a command")
     command_attempts: int = Field(3, ge=1, le=10, description="how often a command is sent before it has timed out")
+    command_two_persons: bool = Field(
+        False, description="a dangerous command has to be confirmed by another person than who gave it"
+    )
+    command_group_per_s: float = Field(
+        50.0, ge=0.1, le=1000, description="pace of a command to many vehicles that names no other"
+    )
+    upgrade_bytes_per_s: int = Field(
+        16384, ge=1024, le=10_000_000, description="pace at which one terminal is sent its firmware"
+    )
+    firmware_max_bytes: int = Field(
+        32 * 1024**2, ge=1, le=MAX_FIRMWARE_BYTES, description="larger firmware packages are not taken"
+    )
     forward_barrier_s: float = Field(
         10.0, ge=1, le=60, description="809: while data flow, ask this often whether the superior platform has them"
     )

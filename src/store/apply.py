@@ -15,6 +15,7 @@ from fleet import (
     AlarmChange,
     ChangeKind,
     CommandAnswer,
+    CommandChanged,
     PositionBatch,
     Quarantined,
     RuleState,
@@ -343,9 +344,8 @@ def _session_arrays(changes: Sequence[SessionChange]) -> tuple[list[Any], ...]:
     )
 
 
-async def answers(connection: AsyncConnection[Any], items: Sequence[CommandAnswer]) -> list[uuid.UUID]:
-    """Terminals' answers to commands; returns the commands whose rows changed."""
+async def answers(connection: AsyncConnection[Any], items: Sequence[CommandAnswer]) -> list[CommandChanged]:
+    """Terminals' answers to commands; returns what to tell of those whose rows changed."""
     from store.queries import command_queue
 
-    changed: list[uuid.UUID] = await command_queue.apply_answers(connection, list(items))
-    return changed
+    return await command_queue.apply_answers(connection, list(items))

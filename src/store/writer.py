@@ -51,7 +51,7 @@ class Stored:
     """
 
     fresh: NDArray[np.bool_]
-    commands: list[uuid.UUID] = field(default_factory=list)  # commands whose rows changed
+    commands: list[CommandChanged] = field(default_factory=list)  # of commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
     media: list[int] = field(default_factory=list)  # ids of media that were new
     media_commands: list[uuid.UUID] = field(default_factory=list)  # commands that had asked for them
@@ -60,7 +60,7 @@ class Stored:
 
     def command_events(self) -> list[CommandChanged]:
         """For the bus."""
-        return [CommandChanged(command_id) for command_id in self.commands]
+        return self.commands
 
 
 class _Repeat(Exception):

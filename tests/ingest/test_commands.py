@@ -13,7 +13,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from fleet import Bus, CommandAnswer, CommandChanged, SessionChange, SessionsChanged
-from ingest.commands import CommandDesk, CommandError, compose, wait_s
+from downlink import CommandError, compose
+from ingest.commands import CommandDesk, DeskLimits, wait_s
 from ingest.control import ControlClient, ControlUnavailable, control_path
 from jt808.header import Edition
 from jt808.messages import LocationQuery, TextMessage, decode_body
@@ -27,17 +28,17 @@ from tests.ingest.waiting import until
 
 def test_a_text_is_composed_for_the_edition() -> None:
     payload = {"text": "前方拥堵", "urgent": True, "tts": True}
-    message_id, body = compose("text", payload, Edition.V2013)
+    message_id, body, *_ = compose("text", payload, Edition.V2013)
     assert message_id == 0x8300
     assert decode_body(message_id, Edition.V2013, body) == TextMessage(0b1101, "前方拥堵")
-    message_id, body = compose("text", payload, Edition.V2019)
+    message_id, body, *_ = compose("text", payload, Edition.V2019)
     message = decode_body(message_id, Edition.V2019, body)
     assert isinstance(message, TextMessage)
     assert (message.text, message.text_type) == ("前方拥堵", 1)
 
 
 def test_locate_is_a_location_query() -> None:
-    message_id, body = compose("locate", {}, Edition.V2011)
+    message_id, body, *_ = compose("locate", {}, Edition.V2011)
     assert (message_id, body) == (0x8201, b"")
     assert isinstance(decode_body(message_id, Edition.V2011, body), LocationQuery)
 
@@ -76,6 +77,8 @@ class FakeControl:
         if op == "prepare":
             self._serial_no += 1
             return {"state": "ready", "serial_no": self._serial_no, "edition": edition}
+        if op == "room":
+            return {"state": "ready"}
         self.sent.append(values)
         return {"state": "sent", "serial_no": values["serial_no"], "edition": edition}
 
@@ -90,9 +93,9 @@ class Bench:
         self.changes = self.bus.subscribe("test", CommandChanged)
         self.desk = CommandDesk(database, self.control, self.bus)
 
-    async def execute(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    async def execute(self, query: str, *values: Any, **named: Any) -> list[tuple[Any, ...]]:
         async with self.database.connection() as connection:
-            cursor = await connection.execute(query, values)
+            cursor = await connection.execute(query.encode(), named or values)
             return await cursor.fetchall() if cursor.description else []
 
     async def give(self, kind: str = "text", payload: dict[str, Any] | None = None, phone: str = PHONE) -> uuid.UUID:
@@ -119,10 +122,10 @@ class Bench:
     async def age(self, seconds: float) -> None:
         """Let time pass for the rows."""
         await self.execute(
-            "UPDATE commands SET sent_at = sent_at - make_interval(secs => %s),"
-            " expires_at = expires_at - make_interval(secs => %s)",
-            seconds,
-            seconds,
+            "UPDATE commands SET sent_at = sent_at - make_interval(secs => %(s)s),"
+            " retry_at = retry_at - make_interval(secs => %(s)s), answer_by = answer_by - make_interval(secs => %(s)s),"
+            " expires_at = expires_at - make_interval(secs => %(s)s)",
+            s=seconds,
         )
 
     async def come_online(self, phone: str = PHONE, edition: str = "2013") -> None:
@@ -133,14 +136,17 @@ class Bench:
             phone,
             edition,
         )
+        self.desk._online.add(phone)  # as its listener does
 
     async def answer(self, **values: Any) -> list[uuid.UUID]:
+        """What a terminal says; the commands that it changed."""
         defaults: dict[str, Any] = {
             "received_us": 0, "phone": PHONE, "request_serial_no": 101, "request_message_id": 0x8300,
             "message_id": 0x0001, "result": 0, "answer": None,
         }  # fmt: skip
         async with self.database.connection() as connection:
-            return await command_queue.apply_answers(connection, [CommandAnswer(**defaults | values)])
+            changed = await command_queue.apply_answers(connection, [CommandAnswer(**defaults | values)])
+        return [event.command_id for event in changed]
 
     def told(self) -> list[uuid.UUID]:
         events = []
@@ -361,7 +367,7 @@ async def test_what_cannot_be_composed_fails_with_its_reason(bench: Bench) -> No
 
 @pytest.mark.postgres
 async def test_a_gateway_away_costs_time_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.commands.RETRY_S", 0.01)
+    monkeypatch.setattr("ingest.commands.desk.RETRY_S", 0.01)
     await bench.come_online()
     await bench.give()
     bench.control.is_away = True
@@ -374,7 +380,7 @@ async def test_a_gateway_away_costs_time_only(bench: Bench, monkeypatch: pytest.
 
 
 async def test_a_database_away_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.commands.RETRY_S", 0.01)
+    monkeypatch.setattr("ingest.commands.desk.RETRY_S", 0.01)
     tries: list[int] = []
 
     class Away:

@@ -21,6 +21,7 @@ from fleet import (
     AlarmChange,
     ChangeKind,
     CommandAnswer,
+    CommandChanged,
     Commit,
     Quarantined,
     RuleState,
@@ -466,7 +467,7 @@ async def test_answers_change_their_commands_in_the_same_transaction(
     assert row is not None
     answer = CommandAnswer(NOON_US, "139", 7, 0x8300, 0x0001, 0, None)
     stored = await writer.commit(make_commit(1, answers=[answer, answer]))
-    assert stored.commands == [row[0]]
+    assert stored.command_events() == [CommandChanged(row[0])]
     assert await fetch(database, "SELECT state, result FROM commands") == [("acknowledged", 0)]
 
 
@@ -532,10 +533,9 @@ async def test_a_refusal_that_is_not_the_datas_fault_says_try_again(
         await writer.commit(make_commit(1, quarantined=[quarantined()]))
 
 
-async def test_ids_of_commands_become_events() -> None:
-    command_id = uuid.uuid4()
-    (event,) = store.Stored(np.zeros(0, np.bool_), commands=[command_id]).command_events()
-    assert event.command_id == command_id
+async def test_what_is_told_of_commands_becomes_events() -> None:
+    event = CommandChanged(uuid.uuid4())
+    assert store.Stored(np.zeros(0, np.bool_), commands=[event]).command_events() == [event]
 
 
 @pytest.mark.slow

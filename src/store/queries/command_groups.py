@@ -52,7 +52,7 @@ WITH RECURSIVE below AS (
         OR %(phone_like)s::text IS NOT NULL
            AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone_like)s))
 ), chosen AS (
-    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.phone, t.edition
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.phone, t.edition, coalesce(p.online, false) AS online
     FROM meant m JOIN terminals t ON t.vehicle_id = m.id AND t.standing = 'approved'
     LEFT JOIN terminal_presence p ON p.phone = t.phone
     ORDER BY t.vehicle_id, coalesce(p.online, false) DESC, t.id DESC
@@ -61,9 +61,10 @@ WITH RECURSIVE below AS (
 _INSERT: Final = (
     _MEANT
     + """, made AS (
-    INSERT INTO commands (vehicle_id, phone, kind, payload, created_by, expires_at, group_id, confirm_by, state, reason)
+    INSERT INTO commands (vehicle_id, phone, kind, payload, created_by, expires_at, group_id, confirm_by, parked, state,
+                          reason)
     SELECT c.vehicle_id, c.phone, g.kind, g.payload, g.created_by, g.expires_at, g.id, g.confirm_by,
-           CASE WHEN r.reason IS NOT NULL THEN 'failed' WHEN g.confirm_by IS NULL THEN 'queued'
+           NOT c.online, CASE WHEN r.reason IS NOT NULL THEN 'failed' WHEN g.confirm_by IS NULL THEN 'queued'
                 ELSE 'awaiting_confirmation' END, coalesce(r.reason, '')
     FROM chosen c JOIN command_groups g ON g.id = %(id)s
     LEFT JOIN unnest(%(editions)s::text[], %(reasons)s::text[]) AS r (edition, reason) ON r.edition = c.edition

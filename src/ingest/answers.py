@@ -1,0 +1,97 @@
+"""Dedicated answers (应答) to commands: which messages they are, and what they say, as JSON of a bounded size."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from jt808.errors import BodyError
+from jt808.explain import explain_body
+from jt808.header import Edition
+from jt808.messages import (
+    ShootNowResponse,
+    TachographUpload,
+    TerminalPackagesRequest,
+    UpgradeOutcome,
+    UpgradeResult,
+    decode_body,
+)
+
+PACKAGES_REQUEST: Final = 0x0005
+ANSWERS: Final = (0x0104, 0x0107, 0x0108, 0x0302, 0x0500, 0x0608, 0x0700, 0x0702, 0x0802, 0x0805)
+"""Besides 0x0201, whose fix is stored with the others."""
+
+WITHOUT_SERIAL_NO: Final = (0x0107, 0x0108, 0x0608, 0x0702)
+"""These do not say which message they answer."""
+
+MAX_BYTES: Final = 256 * 1024
+MAX_TEXT: Final = 4096
+MAX_ITEMS: Final = 500
+
+
+def serial_no_of(message_id: int, edition: Edition, body: bytes) -> int | None:
+    """The serial number of what is answered; None when the answer does not say."""
+    if message_id in WITHOUT_SERIAL_NO or len(body) < 2:
+        return None
+    if message_id == 0x0700:
+        try:
+            message = decode_body(message_id, edition, body)
+        except BodyError:
+            return None
+        return message.answered_serial_no if isinstance(message, TachographUpload) else None
+    return int.from_bytes(body[:2], "big")
+
+
+def answer_of(message_id: int, edition: Edition, body: bytes) -> tuple[dict[str, Any], str]:
+    """What it says, and in words that the terminal did not do it ("": it did). Never raises on what a peer sent."""
+    explained = explain_body(message_id, edition, body)
+    answer = dict(explained.body)
+    if explained.errors:
+        answer["errors"] = explained.errors
+    return bounded(answer), _refusal(message_id, edition, body)
+
+
+def _refusal(message_id: int, edition: Edition, body: bytes) -> str:
+    try:
+        message = decode_body(message_id, edition, body)
+    except BodyError:
+        return ""
+    if isinstance(message, UpgradeResult) and message.outcome:
+        known = message.outcome in set(UpgradeOutcome)
+        said = UpgradeOutcome(message.outcome).name.lower().replace("_", " ") if known else str(message.outcome)
+        return f"upgrade: {said}"
+    if isinstance(message, ShootNowResponse) and message.result:
+        return {1: "failed", 2: "channel not supported"}.get(message.result, f"result {message.result}")
+    return ""
+
+
+def asked_packages(edition: Edition, body: bytes) -> tuple[int, list[int]] | None:
+    """A 0x0005: (serial number of the first package, numbers of those asked for); None when it cannot be read."""
+    try:
+        message = decode_body(PACKAGES_REQUEST, edition, body)
+    except BodyError:
+        return None
+    assert isinstance(message, TerminalPackagesRequest)
+    return message.first_serial_no, list(message.package_nos)
+
+
+def bounded(answer: dict[str, Any]) -> dict[str, Any]:
+    """The same when it is small; otherwise long texts and lists are cut, and ``truncated`` says so. The message itself
+    is kept verbatim in any case."""
+    if len(orjson.dumps(answer)) <= MAX_BYTES:
+        return answer
+    cut: dict[str, Any] = _cut(answer)
+    if len(orjson.dumps(cut)) > MAX_BYTES:
+        cut = {}
+    return cut | {"truncated": True}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return value[:MAX_TEXT] + "…"
+    if isinstance(value, dict):
+        return {name: _cut(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_cut(part) for part in value[:MAX_ITEMS]]
+    return value

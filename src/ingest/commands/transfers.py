@@ -1,0 +1,198 @@
+"""Long messages in packages, at a bounded rate, going on where they were: upgrades (下发终端升级包, 0x8108).
+
+The protocol does not promise a confirmation of each package: a terminal may answer every one, or the whole message once
+(JT/T 808-2013 §7.12), and may ask for what it misses (0x0005, since 2019). So:
+
+- Packages are written down before they go out; after a lost link or a restart it goes on `WINDOW` packages before the
+  last that was, skipping those that were confirmed. What was lost besides the terminal asks for.
+- When all went out the answer is waited for as for any command. Then a new pass sends all that were not confirmed.
+- Serial numbers and total stay what they were the first time: to the terminal it is the same message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from math import factorial
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+import psycopg
+
+from downlink import KINDS, CommandError
+from downlink.composing import lacking
+from downlink.firmware import UpgradeBody
+from fleet import CommandChanged
+from ingest.control import ControlUnavailable
+from jt808.header import MAX_BODY_BYTES, Edition
+from store import Database
+from store.queries import command_queue
+from store.queries.command_queue import Expected, QueuedCommand, Transfer
+
+if TYPE_CHECKING:
+    from ingest.commands.desk import Control, DeskLimits
+
+log = logging.getLogger(__name__)
+
+UPGRADE: Final = 0x8108
+BURST: Final = 8  # packages in one go: 8 KiB, half of what a link may hold unsent
+WINDOW: Final = 64  # packages, 64 KiB: what may have been on its way when a link was lost
+BUSY_S: Final = 0.5  # the link still has the last burst: wait
+RETRY_S: Final = 1.0
+
+
+class Transfers:
+    """The messages that go out in packages now; at most ``limits.transfers``, one task each."""
+
+    def __init__(
+        self,
+        database: Database,
+        control: Control,
+        limits: DeskLimits,
+        tell: Callable[[Iterable[CommandChanged]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._control = control
+        self._limits = limits
+        self._tell = tell
+        self._wake = wake
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+
+    def is_busy(self, command_id: UUID) -> bool:
+        return command_id in self._tasks
+
+    async def begin(self, command: QueuedCommand, edition: Edition) -> None:
+        """Claim the command and send its packages, all of them or, going on, the rest. As many at once as there may be:
+        then it waits, parked.
+
+        Raises:  CommandError: it cannot be sent to such a terminal, or its file is not there.
+        """
+        if why := lacking(KINDS[command.kind], edition):
+            raise CommandError(why)
+        body = self._body(command)
+        if len(self._tasks) >= self._limits.transfers:
+            async with self._database.connection() as connection:
+                await command_queue.park(connection, command.id, "waits for other upgrades to be through")
+            return
+        serial_no = command.serial_no
+        if serial_no is None:
+            ready = await self._control.request("prepare", phone=command.phone, count=body.package_count)
+            if ready["state"] != "ready":
+                return  # gone in between: the next look parks it
+            serial_no = int(ready["serial_no"])
+        kind = KINDS[command.kind]
+        expected = Expected(UPGRADE, serial_no, body.package_count, kind.answers, kind.answer_within_s)
+        progress = {"sent": 0, "acknowledged": 0, "total": body.package_count}
+        async with self._database.connection() as connection:
+            if not await command_queue.claim(connection, command, expected, retry_in_s=None, progress=progress):
+                self._wake()
+                return
+            is_again = command.state == "sent"
+            await command_queue.begin_transfer(connection, command.id, again=is_again, window=WINDOW)
+        self._tell([CommandChanged(command.id, command.group_id)])
+        self._start(command._replace(serial_no=serial_no, attempts=command.attempts + 1), body)
+
+    def resume(self, command: QueuedCommand) -> None:
+        """Go on with one that was under way when the desk stopped."""
+        if command.id not in self._tasks:
+            try:
+                body = self._body(command)
+            except CommandError as error:
+                log.error("upgrade %s cannot go on: %s", command.id, error)
+                return
+            self._start(command, body, is_resumed=True)
+
+    def _body(self, command: QueuedCommand) -> UpgradeBody:
+        if self._limits.firmware_dir is None:
+            raise CommandError("this server keeps no firmware")
+        return UpgradeBody(self._limits.firmware_dir, command.payload)
+
+    def _start(self, command: QueuedCommand, body: UpgradeBody, *, is_resumed: bool = False) -> None:
+        task = asyncio.create_task(self._run(command, body, is_resumed), name=f"upgrade of {command.phone}")
+        self._tasks[command.id] = task
+        task.add_done_callback(lambda _: self._ended(command.id))
+
+    def _ended(self, command_id: UUID) -> None:
+        self._tasks.pop(command_id, None)
+        self._wake()
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, command: QueuedCommand, body: UpgradeBody, is_resumed: bool) -> None:
+        """Until all went out, or it cannot go on; patient with database and gateway."""
+        while True:
+            try:
+                if is_resumed:
+                    async with self._database.connection() as connection:
+                        await command_queue.begin_transfer(connection, command.id, again=False, window=WINDOW)
+                    is_resumed = False
+                if not await self._burst(command, body):
+                    break
+            except (psycopg.OperationalError, ControlUnavailable):
+                await asyncio.sleep(RETRY_S)
+                is_resumed = True
+            except OSError as error:
+                log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
+                async with self._database.connection() as connection:
+                    await command_queue.close(connection, command.id, "failed", "the firmware's file cannot be read")
+                break
+        async with self._database.connection() as connection:
+            await command_queue.unpark(connection)  # another may have waited for its turn
+        self._tell([CommandChanged(command.id, command.group_id)])
+
+    async def _burst(self, command: QueuedCommand, body: UpgradeBody) -> bool:
+        """Send a few packages and wait as the rate asks for; False: there is nothing more to send."""
+        async with self._database.connection() as connection:
+            transfer = await command_queue.transfer(connection, command.id)
+            if transfer is None:
+                return False  # answered, refused, taken back
+            numbers, following = _next(transfer, body.package_count)
+            if not numbers:
+                wait_s = self._limits.timeout_s * factorial(max(command.attempts, 1))
+                await command_queue.advance(connection, command.id, next_package=following, sent=[])
+                await command_queue.finish_pass(connection, command.id, wait_s)
+                return False
+        packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
+        probe = await self._control.request("room", phone=command.phone)
+        if probe["state"] == "busy":
+            await asyncio.sleep(BUSY_S)
+            return True
+        if probe["state"] == "ready":
+            async with self._database.connection() as connection:
+                if not await command_queue.advance(connection, command.id, next_package=following, sent=numbers):
+                    return False
+            probe = await self._control.request(
+                "packages", phone=command.phone, message_id=UPGRADE, serial_no=command.serial_no,
+                total=body.package_count, packages=packages,
+            )  # fmt: skip
+        if probe["state"] != "ready":
+            async with self._database.connection() as connection:
+                await command_queue.requeue(connection, command.id, was_sent=True)
+            return False
+        self._tell([CommandChanged(command.id, command.group_id)])
+        await asyncio.sleep(len(numbers) * MAX_BODY_BYTES / self._limits.upgrade_bytes_per_s)
+        return True
+
+
+def _next(transfer: Transfer, total: int) -> tuple[list[int], int]:
+    """The packages to send next, and the one that is next after them: what was asked for goes first."""
+    asked = [number for begin, end in transfer.asked for number in range(begin, min(end, begin + BURST))][:BURST]
+    if asked:
+        return asked, transfer.next_package
+    numbers: list[int] = []
+    number = transfer.next_package
+    confirmed = list(transfer.acknowledged)
+    while number <= total and len(numbers) < BURST:
+        behind = next((end for begin, end in confirmed if begin <= number < end), None)
+        if behind is not None:
+            number = behind
+            continue
+        numbers.append(number)
+        number += 1
+    return numbers, number
