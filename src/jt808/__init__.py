@@ -17,7 +17,7 @@ Every other message is in :mod:`jt808.messages`; docs/protocol lists them with t
 Many location reports at once go through :mod:`jt808.columns` (numpy); :mod:`jt808.explain` shows a frame to people.
 """
 
-from jt808.errors import BodyError, FrameError, HeaderError, JT808Error, PeerError, Result, UsageError
+from jt808.errors import BodyError, EncryptionError, FrameError, HeaderError, JT808Error, PeerError, Result, UsageError
 from jt808.framing import BadFrame, Deframer, checksum, deframe_datagram, enframe, unescape
 from jt808.header import Edition, Header, build_frame, build_header, parse_header, phone10
 from jt808.messages import (
@@ -55,6 +55,7 @@ __all__ = [
     "Deframer",
     "Direction",
     "Edition",
+    "EncryptionError",
     "FrameError",
     "Header",
     "HeaderError",

@@ -7,6 +7,7 @@
     └── PeerError         the other side sent something wrong; ``result`` is what a 0x8001 should answer
         ├── FrameError    escaping, check byte, size
         ├── HeaderError   message header (消息头)
+        ├── EncryptionError   a key that is none, a body that cannot be decrypted
         └── BodyError     message body (消息体): message id, offset, what is wrong
 """
 
@@ -56,6 +57,12 @@ class HeaderError(PeerError):
     def __init__(self, detail: str, *, message_id: int | None = None) -> None:
         super().__init__(detail)
         self.message_id = message_id
+
+
+class EncryptionError(PeerError):
+    """A body cannot be decrypted, or the public key that came is none. Source: `jt808.encryption`."""
+
+    result = Result.UNSUPPORTED
 
 
 class BodyError(PeerError):

@@ -11,14 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jt808.errors import BodyError, FrameError, HeaderError
+from jt808.errors import BodyError, EncryptionError, FrameError, HeaderError
 from jt808.explain_body import BodyReader
 from jt808.explain_tree import Row, draw
 from jt808.framing import MIN_FRAME_BYTES, checksum, unescape
-from jt808.header import Edition, Header, unpack_header
-from jt808.messages.registry import MessageType, body_edition, dialect_of, message_type
+from jt808.header import NOT_ENCRYPTED, RSA, BodyDecrypter, Edition, Header, unpack_header
+from jt808.messages.deviations import deviations_of, imei_of
+from jt808.messages.registry import MessageType, body_edition, message_type
+from jt808.messages.without_layout import without_layout
 
 _FLAG: Final = b"\x7e"
+_METHODS: Final = {NOT_ENCRYPTED: "none", RSA: "RSA"}
+_OTHER_FLAG: Final = b"\xe7"
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Explanation:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    key: BodyDecrypter | None = None
 
     @property
     def type(self) -> MessageType | None:
@@ -76,13 +81,14 @@ class Explanation:
         return draw(title, self.rows, self.errors, self.warnings)
 
 
-def explain_frame(raw: bytes, edition: Edition | None = None) -> Explanation:
+def explain_frame(raw: bytes, edition: Edition | None = None, key: BodyDecrypter | None = None) -> Explanation:
     """Explain one frame.
 
     Args:    raw: the frame as on the wire, flags included; without them it is read all the same and says so.
              edition: of the body; None: 2019 when the header says so, otherwise 2013, or what a 0x0100's length shows.
+             key: opens an encrypted body; None: it stays bytes and says so.
     """
-    explanation = Explanation(raw)
+    explanation = Explanation(raw, key=key)
     _explain_content(explanation, _between_flags(raw, explanation.errors), edition)
     return explanation
 
@@ -100,18 +106,18 @@ def explain_body(
     return explanation
 
 
-def explain_stream(raw: bytes, edition: Edition | None = None) -> list[Explanation]:
+def explain_stream(raw: bytes, edition: Edition | None = None, key: BodyDecrypter | None = None) -> list[Explanation]:
     """Explain everything in a run of bytes: one Explanation a frame, junk and an unfinished end included."""
     if _FLAG not in raw:
-        return [explain_frame(raw, edition)] if raw else []
+        return [explain_frame(raw, edition, key)] if raw else []
     head, *pieces = raw.split(_FLAG)
     tail = pieces.pop()
     found = []
     if head:
         found.append(Explanation(head, errors=[f"junk: {len(head)} bytes before the first flag"]))
-    found += [explain_frame(_FLAG + piece + _FLAG, edition) for piece in pieces if piece]
+    found += [explain_frame(_FLAG + piece + _FLAG, edition, key) for piece in pieces if piece]
     if tail:
-        found.append(explain_frame(_FLAG + tail, edition))
+        found.append(explain_frame(_FLAG + tail, edition, key))
     return found
 
 
@@ -126,7 +132,7 @@ def _between_flags(raw: bytes, errors: list[str]) -> bytes:
             errors.append(f"junk: {len(before)} bytes before the first flag")
             raw = flag + rest
         else:
-            errors.append("the opening flag 7e is missing")
+            errors.append(f"the opening flag 7e is missing{_what_else(raw)}")
     if raw[-1:] != _FLAG:
         errors.append("the closing flag 7e is missing")
     pieces = [piece for piece in raw.split(_FLAG) if piece]
@@ -153,18 +159,35 @@ def _explain_content(explanation: Explanation, escaped: bytes, edition: Edition 
     body = content[begin:]
     explanation.header, explanation.message_id = header, header.message_id
     explanation.edition = edition or header.edition
-    if edition is None and header.message_id == 0x0100 and header.edition == Edition.V2013 and _is_whole(header):
+    if edition is None and header.message_id == 0x0100 and header.edition == Edition.V2013 and _is_readable(header):
         explanation.edition = body_edition(0x0100, header.edition, body)
     explanation.rows[:0] = _header_rows(header, content)
     _judge_header(header, body, explanation)
+    if content[2] & 0x80:
+        explanation.warnings.append("attribute bit 15 is set; it is reserved")
     _explain_body(explanation, header, body, begin)
     if escaped:
-        explanation.rows.append(Row(len(content), _check_byte(escaped), "check byte", "校验码", ""))
+        found, right = _check_byte(escaped), checksum(content)
+        verdict = "right" if found == bytes((right,)) else f"wrong: the bytes give {right:02x}"
+        explanation.rows.append(Row(len(content), found, "check byte", "校验码", verdict))
+
+
+def _what_else(raw: bytes) -> str:
+    """Bytes without flags that some units send on the same port."""
+    if raw[:1] == raw[-1:] == _OTHER_FLAG:
+        return "; some units frame with e7 instead, in escapes of their own, which are not read here"
+    if raw[:1] == b"(" and raw.rstrip()[-1:] == b")":
+        return "; this is a text sentence, as some units send on the same port"
+    return ""
 
 
 def _is_whole(header: Header) -> bool:
-    """Whether the body can be read by itself."""
-    return not header.encryption and (not header.is_subpackaged or header.package_total == 1)
+    """Whether the body is no part of one."""
+    return not header.is_subpackaged or header.package_total == 1
+
+
+def _is_readable(header: Header) -> bool:
+    return not header.encryption and _is_whole(header)
 
 
 def _lenient(escaped: bytes) -> bytes:
@@ -195,6 +218,16 @@ def _judge_header(header: Header, body: bytes, explanation: Explanation) -> None
         explanation.errors.append(f"length: header declares {header.body_length} body bytes, {len(body)} are there")
     if header.is_subpackaged and not 0 < header.package_no <= header.package_total:
         explanation.errors.append(f"header: package {header.package_no} of {header.package_total}")
+    if imei := imei_of(header.phone):
+        explanation.warnings.append(f"the phone field is no BCD; some units have their IMEI in it, then it is {imei}")
+    elif not header.phone.isdecimal():
+        explanation.warnings.append("the phone field is no BCD")
+    if header.edition == Edition.V2019 and header.protocol_version != 1:
+        explanation.warnings.append(f"protocol version {header.protocol_version}, read as 1 (2019)")
+
+
+def _reserved(header: Header) -> str:
+    return f"{header.encryption} (reserved)"
 
 
 def _header_rows(header: Header, content: bytes) -> list[Row]:
@@ -204,9 +237,9 @@ def _header_rows(header: Header, content: bytes) -> list[Row]:
     at = 15 if is_2019 else 10
     rows = [
         Row(0, content[:2], "message id", "消息ID", f"0x{header.message_id:04X}{known}"),
-        Row(2, content[2:4], "body attributes", "消息体属性", ""),
+        Row(2, content[2:4], "body attributes", "消息体属性", f"0x{content[2:4].hex().upper()}"),
         Row(None, b"", "body length", "消息体长度", str(header.body_length), "bytes", 1),
-        Row(None, b"", "encryption", "数据加密方式", str(header.encryption), "", 1),
+        Row(None, b"", "encryption", "数据加密方式", _METHODS.get(header.encryption, _reserved(header)), "", 1),
         Row(None, b"", "sub-packaged", "分包", "yes" if header.is_subpackaged else "no", "", 1),
         Row(None, b"", "version flag", "版本标识", "1" if is_2019 else "0", "", 1),
     ]
@@ -224,11 +257,11 @@ def _explain_body(explanation: Explanation, header: Header, body: bytes, begin: 
     row = message_type(header.message_id)
     why_raw = None
     if header.encryption:
-        why_raw = f"the body is encrypted (method {header.encryption}) and was not read"
-    elif not _is_whole(header):
+        why_raw, body = _decrypted(explanation, header, body, begin)
+    if not why_raw and not _is_whole(header):
         why_raw = f"the body is package {header.package_no} of {header.package_total} and was not read alone"
-    elif row is None:
-        why_raw = f"0x{header.message_id:04X} is not known here"
+    elif not why_raw and row is None:
+        why_raw = _unknown(header.message_id)
     if why_raw or row is None or explanation.edition is None:
         explanation.warnings.append(str(why_raw))
         if body:
@@ -236,14 +269,33 @@ def _explain_body(explanation: Explanation, header: Header, body: bytes, begin: 
             explanation.rows.append(Row(begin, body, "body", "消息体", ""))
         return
     edition = explanation.edition
-    read_as = body_edition(header.message_id, edition, body)
-    if read_as != edition:
-        explanation.warnings.append(f"the body has the layout of {read_as}")
-    if dialect := dialect_of(row, edition, body):
-        explanation.warnings.append(f"not the standard's layout: {dialect.deviation}")
+    explanation.warnings += [deviation.detail for deviation in deviations_of(header.message_id, edition, body)]
     reader = BodyReader(edition, explanation)
     try:
         explanation.body = reader.read(row, body, begin)
     except BodyError as error:
         explanation.body = reader.body | {"raw": body.hex()}
         explanation.errors.append(f"body: {error}")
+
+
+def _decrypted(explanation: Explanation, header: Header, body: bytes, begin: int) -> tuple[str | None, bytes]:
+    """Why an encrypted body stays as it is, None when it does not; and the body to go on with."""
+    method = _METHODS.get(header.encryption, "reserved")
+    why_raw = f"the body is encrypted (method {header.encryption}, {method}) and was not read: there is no key"
+    if explanation.key is None:
+        return why_raw, body
+    try:
+        plain = explanation.key.decrypt(header.encryption, body)
+    except EncryptionError as error:
+        explanation.errors.append(f"body: {error}")
+        return f"the body is encrypted (method {header.encryption}, {method}) and was not read", body
+    explanation.rows.append(Row(begin, body, "encrypted body", "加密消息体", method))
+    explanation.warnings.append(f"the body was encrypted ({method}); offsets below are those of the decrypted message")
+    return None, plain
+
+
+def _unknown(message_id: int) -> str:
+    known = without_layout(message_id)
+    if known is None:
+        return f"0x{message_id:04X} is not known here"
+    return f"0x{message_id:04X} {known.name} {known.chinese}: {known.why}; the body stays bytes"

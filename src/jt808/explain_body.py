@@ -10,13 +10,15 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from typing import Any, Final, Protocol
 
-from jt808.explain_tree import Row
-from jt808.fields import Description, Label, labels
+from construct import Construct
+
+from jt808.explain_tree import MAX_HEX_BYTES, Row
+from jt808.fields import CHINA_TIME, Description, Label, labels
 from jt808.header import Edition
-from jt808.layouts import Span, trace_record
+from jt808.layouts import Record, Span, trace_record
 from jt808.messages.registry import MessageType, message_type, walk_body
 
-_COUNTS: Final = {"count": Label("数据项个数"), "declared_total": Label("总数")}
+_COUNTS: Final = {"count": Label("数据项个数"), "declared_total": Label("总数"), "length": Label("长度", "bytes")}
 _TEXT_BYTES: Final = 4  # bytes of which as many or more are all printable are shown as text too
 _UNITS: Final = ("_deg", "_kmh", "_km", "_mm", "_ms", "_m", "_s", "_c", "_l")
 
@@ -79,12 +81,24 @@ class BodyReader:
             into[span.name] = [
                 self._entry(part, label, depth + 1, number, where) for number, part in enumerate(span.parts, 1)
             ]
-        elif is_ours:
+        elif is_ours or span.name not in _COUNTS:
             into[span.name] = _json(span.name, value)
+        if label.within is not None and isinstance(value, bytes):
+            self._within(into, span, label.within, depth, where)
         if label.bits is not None and isinstance(value, int):
             names = label.bits.names(value, self.edition)
             into[label.bits.key] = [english for english, _ in names]
             self.notes.rows += [Row(None, b"", english, chinese, "1", "", depth + 1) for english, chinese in names]
+
+    def _within(self, into: dict[str, Any], span: Span, form: Construct, depth: int, where: str) -> None:
+        """The fields of bytes that have a record's form."""
+        parts = trace_record((form,), span.value, span.begin)
+        if parts and isinstance(form, Record):
+            shown = labels(form.body)
+            inner: dict[str, Any] = {}
+            for part in parts:
+                self._field(inner, part, shown.get(part.name), depth + 1, where)
+            into[f"{span.name}_fields"] = inner
 
     def _record_field(self, into: dict[str, Any], span: Span, label: Label, depth: int, where: str) -> None:
         self._row(span, _english(span.name), label.chinese, "", "", depth)
@@ -119,10 +133,15 @@ class BodyReader:
 
     def _described(self, span: Span, what: Description, depth: int, where: str) -> dict[str, Any]:
         parts = trace_record(what.layouts, what.raw, span.end - len(what.raw))
-        shown = "" if what.value is None or parts else _spaced(_plain(what.value))
-        if what.flags:
-            shown += f" ({', '.join(what.flags)})"
-        self._row(span._replace(parts=parts), f"{what.id} {what.name}", what.chinese, shown, what.unit, depth)
+        flags = what.flags
+        if what.bits is not None and isinstance(what.value, int):
+            flags = [english for english, _ in what.bits.names(what.value, self.edition)]
+        shown = "" if what.value is None or parts else what.shown or _spaced(_plain(what.value))
+        if flags:
+            shown += f" ({', '.join(flags)})"
+        self._row(
+            span._replace(parts=parts), f"{what.id} {what.name}", what.chinese, shown, what.unit if shown else "", depth
+        )
         if parts:
             named = labels(type(what.value))
             for part in parts:
@@ -137,8 +156,8 @@ class BodyReader:
             "unit": what.unit,
             "raw": what.raw.hex(),
         }
-        if what.flags is not None:
-            found["flags"] = what.flags
+        if flags is not None:
+            found["flags"] = flags
         return found
 
     def _row(self, span: Span, name: str, chinese: str, shown: str, unit: str, depth: int) -> None:
@@ -180,8 +199,12 @@ def _shown(name: str, value: Any, label: Label) -> str:
         return f"0x{value:04X}{' ' + row.name if row else ''}"
     if value is None:
         return "none"
+    if isinstance(value, datetime):
+        return f"{_plain(value)} ({value.astimezone(CHINA_TIME):%Y-%m-%d %H:%M:%S} GMT+8)"
     if isinstance(value, bytes) and len(value) >= _TEXT_BYTES and all(0x20 <= byte < 0x7F for byte in value):
         return f'{value.hex()} "{value.decode()}"'
+    if isinstance(value, bytes) and len(value) > MAX_HEX_BYTES:
+        return f"{value[:MAX_HEX_BYTES].hex()}… ({len(value)} bytes)"
     if label.bits is not None:
         return f"0x{value:08X}"
     return f"{_plain(value)} {label.meaning(value)}".rstrip() if label.values else str(_plain(value))

@@ -1,7 +1,7 @@
 """Pieces that message layouts share: times, texts, scaled numbers, and the labels of the bodies' fields.
 
-Source: JT/T 808-2013 and -2019, data types (clause not checked): BCD, STRING in GBK; times are GMT+8. 2011 ends a STRING
-with 00 (its table 1); we read that, and write texts as the later editions do, as every implementation known to us does.
+Source: JT/T 808-2013 and -2019, data types (clause not checked): BCD, STRING in GBK; times are GMT+8. 2011 ends each
+STRING with 00 (its table 1): that is read, and texts are written as the later editions have them.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ def bits(key: str, table: Mapping[int, tuple[str, str]], width: int = 32) -> Bit
 @dataclass(frozen=True, slots=True)
 class Label:
     """How a field of a body is shown: ``Annotated[int, Label("纬度", "°")]``. ``is_inline``: the fields of the record
-    in it are shown as the body's own."""
+    in it are shown as the body's own. ``within``: a record that reads the field's bytes where they have its form; its
+    fields are shown under them, in JSON as ``<name>_fields``."""
 
     chinese: str
     unit: str = ""
     values: Meanings | None = None
     bits: Bits | None = None
     is_inline: bool = False
+    within: Construct | None = None
 
     def meaning(self, value: Any) -> str:
         """The name of a value; "" when it has none."""
@@ -84,8 +86,9 @@ class Label:
 class Description:
     """What an entry of a table (an additional item, a parameter) says of itself in an explanation.
 
-    ``value`` is a number, text, dict, tuple or dataclass; None: it could not be read. ``flags``: names of set bits.
-    ``layouts``: those of which one reads ``raw``, the entry's last bytes, where the value is a dataclass.
+    ``value`` is a number, text, dict, tuple or dataclass; None: it could not be read. ``flags``: names of set bits, or
+    ``bits``, which give them for an edition. ``layouts``: those of which one reads ``raw``, the entry's last bytes,
+    where the value is a dataclass. ``shown``: the value for people, where that is more than the value.
     """
 
     id: str
@@ -97,6 +100,8 @@ class Description:
     flags: list[str] | None = None
     warning: str = ""
     layouts: tuple[Construct, ...] = ()
+    bits: Bits | None = None
+    shown: str = ""
 
 
 def labels(body: type) -> dict[str, Label]:

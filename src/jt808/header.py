@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import struct
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from jt808.errors import HeaderError, UsageError
 from jt808.framing import enframe
+
+NOT_ENCRYPTED: Final = 0
+RSA: Final = 1
+"""Values of `Header.encryption` (数据加密方式); the others are reserved."""
 
 MAX_BODY_BYTES: Final = 0x3FF
 """What ten bits of body length can say; longer bodies go out sub-packaged."""
@@ -61,6 +65,14 @@ class Header(NamedTuple):
     package_total: int = 0
     package_no: int = 0
     protocol_version: int = 0
+
+
+class BodyDecrypter(Protocol):
+    """Whatever opens encrypted bodies: a `jt808.encryption.KeyPair`, or a maker's own method."""
+
+    def decrypt(self, method: int, body: bytes) -> bytes:
+        """Args: method: `Header.encryption`. Raises: EncryptionError."""
+        ...
 
 
 _new: Final = tuple.__new__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +16,10 @@ from jt808.fields import Bits, Label, labels
 from jt808.header import Edition
 from jt808.layouts import Record
 from jt808.messages.additional_items import ITEM_TYPES, ItemType
+from jt808.messages.deviations import KINDS
 from jt808.messages.parameter_table import parameter_types
-from jt808.messages.registry import MessageType, dialects, message_type, message_types
+from jt808.messages.registry import UNCHECKED, MessageType, dialects, message_type, message_types
+from jt808.messages.without_layout import WITHOUT_LAYOUT
 from jt808.wire_types import records_of, wire_type
 
 _MADE: Final = "<!-- made by `make protocol-docs`; a test compares -->"
@@ -54,16 +56,55 @@ def _index() -> str:
         "Everything `jt808` reads and writes. Fields and types stand on the pages of the families; the items of a "
         f"location report in [additional-items.md]({_ITEMS_PAGE}), the parameters in "
         f"[parameter-table.md]({_PARAMETERS_PAGE}). ↑ terminal to platform, ↓ platform to terminal.",
+        "Layouts come from a reference of the standards that rarely names clauses: a clause with ? was not checked "
+        "against the standard's text.",
     ]
     table = _table(
         ["id", "", "message", "消息", "editions", "answer", "clause"],
         [
             [f"[0x{row.message_id:04X}]({_link(row)})", _arrow(row), row.name, row.chinese, _editions(row.editions),
-             _answer(row), row.clause]
+             _answer(row), row.clause.replace(f" ({UNCHECKED})", " ?")]
             for row in message_types()
         ],
     )  # fmt: skip
-    return "\n\n".join([*lines, table])
+    return "\n\n".join([*lines, table, *_stay_bytes(), *_deviations()])
+
+
+def _stay_bytes() -> Iterator[str]:
+    yield "## What stays bytes"
+    yield (
+        "These ids have no layout here; `decode_body` gives an `UnknownMessage` with the bytes, as of any other id. "
+        "So do, within messages, makers' own items and parameters, the data in the blocks of a "
+        "[tachograph](tachograph.md) (GB/T 19056), an [electronic waybill](waybill.md), media, and a body that is "
+        "encrypted while there is no key (`jt808.encryption`)."
+    )
+    yield _table(
+        ["id", "", "message", "消息", "why"],
+        [
+            [
+                f"0x{row.first:04X}" + (f"–0x{row.last:04X}" if row.last > row.first else ""),
+                {"uplink": "↑", "downlink": "↓", None: ""}[row.direction],
+                row.name,
+                row.chinese,
+                row.why,
+            ]
+            for row in WITHOUT_LAYOUT
+        ],
+    )
+
+
+def _deviations() -> Iterator[str]:
+    yield "## What is read though no edition says it"
+    yield (
+        "The standard's layout comes first, each of these when it does not fit. `jt808.messages.deviations_of` names "
+        "what a body has: " + "; ".join(f"`{kind}`, {words}" for kind, words in KINDS.items()) + "."
+    )
+    rows = [
+        [f"[0x{row.message_id:04X}]({_link(row)})", dialect.deviation]
+        for row in message_types()
+        for dialect in dialects(row.message_id)
+    ]
+    yield _table(["message", "form"], rows)
 
 
 def _link(row: MessageType) -> str:
@@ -97,6 +138,7 @@ def _family_page(rows: list[MessageType]) -> str:
             forms += [(str(edition), record) for record in records_of(row.layouts[edition])]
         for dialect in dialects(row.message_id):
             forms += [("other forms", record) for record in records_of(dialect.layout)]
+        forms += [("", label.within) for label in labels(row.body).values() if isinstance(label.within, Record)]
     parts += _records(forms)
     return "\n\n".join(parts)
 
@@ -156,13 +198,19 @@ def _fields(body: type, layout: Struct) -> str:
 
 
 def _meaning(label: Label) -> str:
+    if isinstance(label.within, Record):
+        return f"where it has this form: [{label.within.body.__name__}](#{label.within.body.__name__})"
     if label.bits is not None:
         return "bits: " + _bits(label.bits)
     if label.values is None:
         return ""
     if isinstance(label.values, type):
         return ", ".join(f"{value.value} {value.name}" for value in label.values)
-    return ", ".join(f"{_number(value)} {word}" for value, word in label.values.items())
+    return _words(label.values)
+
+
+def _words(values: Mapping[int, str]) -> str:
+    return ", ".join(f"{_number(value)} {word}" for value, word in values.items())
 
 
 def _number(value: int) -> str:
@@ -213,7 +261,8 @@ def _item_value(item: ItemType) -> str:
     words = []
     for field in item.fields:
         kind = {1: "BYTE", 2: "WORD", 4: "DWORD"}[field.size] + (f", × 1/{field.divisor}" if field.divisor > 1 else "")
-        words.append(f"{field.offset} {field.key or field.column}: {kind}")
+        meaning = f" ({_words(field.values)})" if field.values else ""
+        words.append(f"{field.offset} {field.key or field.column}: {kind}{meaning}")
     if item.bits:
         words.append("bits: " + ", ".join(f"{bit} {name}" for bit, name in item.bits.items()))
     return "; ".join(words) or "bytes"
@@ -223,7 +272,7 @@ def _parameters_page() -> str:
     rows = []
     forms: list[tuple[str, Record]] = []
     for row in parameter_types():
-        bits = "bits: " + _bits(row.bits) if row.bits else ""
+        bits = "bits: " + _bits(row.bits) if row.bits else _words(row.values or {})
         old = f"2011: {wire_type(row.old_layout)}" if row.old_layout is not None else ""
         seen = f"seen too: {wire_type(row.seen_layout)}" if row.seen_layout is not None else ""
         notes = "; ".join(part for part in (bits, old, seen) if part)

@@ -117,11 +117,12 @@ def decode(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line, for programs")] = False,
     edition: Annotated[str | None, typer.Option(help="2011, 2013 or 2019; absent: as the frame says")] = None,
+    key: Annotated[Path | None, typer.Option(help="RSA private key in PEM that opens encrypted bodies")] = None,
 ) -> None:
     """Explain JT/T 808 frames: a tree for people, JSON for programs. Junk is explained, too."""
     from roadwarden.decode import decode as run
 
-    raise typer.Exit(run(frames or [], as_json, edition))
+    raise typer.Exit(run(frames or [], as_json, edition, key))
 
 
 @app.command()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jt808
+from jt808.encryption import KeyPair
 from jt808.explain import Explanation, explain_stream
 
 
@@ -34,8 +36,11 @@ def _unreadable(text: str, problem: str) -> dict[str, Any]:
 
 
 def _bytes_of(text: str) -> bytes:
-    """Hex, with or without spaces, colons or 0x. Raises: ValueError with place and character."""
-    bare = "".join(text.replace("0x", "").replace("0X", "").replace(":", "").replace(",", "").split())
+    """Hex, with or without spaces, colons, commas, dashes, 0x or \\x. Raises: ValueError with place and character."""
+    bare = text
+    for mark in ("0x", "0X", "\\x", ":", ",", "-"):
+        bare = bare.replace(mark, "")
+    bare = "".join(bare.split())
     for place, character in enumerate(bare):
         if character not in "0123456789abcdefABCDEF":
             raise ValueError(f"not hex: {character!r} at character {place + 1}")
@@ -51,18 +56,26 @@ def _facts(explanations: list[Explanation]) -> dict[str, Any]:
     return first | {"more": others} if others else first
 
 
-def decode(frames: Iterable[str], as_json: bool, edition_name: str | None) -> int:
+def decode(frames: Iterable[str], as_json: bool, edition_name: str | None, key_path: Path | None = None) -> int:
     """Exit code: 0 when every input was explained, junk included (its ``errors`` say so); 2 for a wrong option."""
     try:
         edition = jt808.Edition(edition_name) if edition_name else None
     except ValueError:
         print(f"roadwarden: --edition {edition_name}: it is 2011, 2013 or 2019", file=sys.stderr)
         return 2
+    try:
+        key = KeyPair.from_pem(key_path.read_bytes()) if key_path else None
+    except (OSError, jt808.UsageError) as error:
+        print(f"roadwarden: --key {key_path}: {error}", file=sys.stderr)
+        return 2
     for text in _lines(list(frames)):
-        problem = "no bytes"
+        problem = "nothing to read"
         explanations: list[Explanation] = []
         try:
-            explanations = explain_stream(_bytes_of(text), edition)
+            raw = _bytes_of(text)
+            explanations = explain_stream(raw, edition, key)
+            if raw and not explanations:
+                problem = "nothing between the flags 7e"
         except ValueError as error:
             problem = str(error)
         if as_json:

@@ -192,7 +192,8 @@ NAMES: dict[type, Names] = (
             "contacts[].name": "contacts[].name",
         },
         m.VehicleControl: {
-            "type": "flags",
+            "type": lambda message: message.flags if message.flags is not None else message.items[0].control_id,
+            "param": lambda message: message.items[0].value[0],
             "params.get0x0001": lambda message: message.items[0].value[0],
             "control_type_id": "items[0].control_id",
             "control_type_parameter": lambda message: message.items[0].value[0],

@@ -103,7 +103,7 @@ def test_any_bytes_are_a_body_or_a_body_error(message_id: int, edition: Edition,
 
 
 @pytest.mark.parametrize(
-    ("message_id", "size"), [(0x0001, 5), (0x0002, 0), (0x0003, 0), (0x8001, 5), (0x8201, 0)], ids=hex
+    ("message_id", "size"), [(0x0001, 5), (0x0301, 1), (0x8001, 5), (0x8203, 6), (0x8805, 5)], ids=hex
 )
 def test_trailing_bytes_are_an_error(message_id: int, size: int) -> None:
     decode_body(message_id, Edition.V2013, bytes(size))

@@ -114,7 +114,9 @@ def test_2011_writes_its_own_widths() -> None:
 def test_units_are_seen_that_send_the_gnss_systems_as_a_dword() -> None:
     parameter = Parameter(0x0090, bytes((0, 0, 0, 3)))
     assert parameter.value == 3
-    assert parameter.described.flags == ["gps", "beidou"]
+    bits = parameter.described.bits
+    assert bits is not None
+    assert [english for english, _ in bits.names(3, Edition.V2013)] == ["gps", "beidou"]
 
 
 @pytest.mark.parametrize(

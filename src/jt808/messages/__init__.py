@@ -14,6 +14,7 @@ from jt808.messages.attachments import (
 from jt808.messages.attributes import AttributesQuery, TerminalAttributes
 from jt808.messages.can import CanData, CanItem
 from jt808.messages.control import ControlCommand, ControlForm, TerminalControl
+from jt808.messages.deviations import Deviation, deviations_of
 from jt808.messages.driver import CardResult, CardStatus, DriverIdentity, DriverIdentityQuery
 from jt808.messages.general import PlatformGeneralResponse, TerminalGeneralResponse
 from jt808.messages.information import (
@@ -103,7 +104,7 @@ from jt808.messages.stored_media import (
     StoredMediaSearchResponse,
     StoredMediaUpload,
 )
-from jt808.messages.tachograph import TachographParameters, TachographQuery, TachographUpload
+from jt808.messages.tachograph import TachographPacket, TachographParameters, TachographQuery, TachographUpload
 from jt808.messages.text import TextMessage, TextType
 from jt808.messages.tracking import AlarmConfirmation, LinkDetection, TrackingControl
 from jt808.messages.upgrade import UpgradeOutcome, UpgradePackage, UpgradeResult, UpgradeType
@@ -159,6 +160,7 @@ __all__ = [
     "DeletePolygons",
     "DeleteRectangles",
     "DeleteRoutes",
+    "Deviation",
     "Direction",
     "DownlinkPassThrough",
     "DriverIdentity",
@@ -240,6 +242,7 @@ __all__ = [
     "StoredMediaSearchResponse",
     "StoredMediaUpload",
     "SystemInformation",
+    "TachographPacket",
     "TachographParameters",
     "TachographQuery",
     "TachographUpload",
@@ -271,6 +274,7 @@ __all__ = [
     "WorkingState",
     "body_edition",
     "decode_body",
+    "deviations_of",
     "encode_body",
     "message_id_of",
     "message_type",

@@ -1,7 +1,8 @@
 """The additional items (附加信息项) of a location report: one table for reading, writing, columns and explanations.
 
-Source: JT/T 808-2011, -2013 and -2019, 0x0200, tables of additional items; 0x14 to 0x18 JT/T 1078-2016, tables 13 and 15;
-0x64 to 0x67 T/JSATL 12-2017 §4.4. Items that the table does not read (makers' own, those of a wrong length) stay bytes.
+Source: JT/T 808-2011, -2013 and -2019, 0x0200, tables of additional items; 0x14 to 0x18 JT/T 1078-2016, tables 13 and
+15; 0x64 to 0x67 T/JSATL 12-2017 §4.4. Items that the table does not read (makers' own, those of a wrong length) stay
+bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class ItemField:
     size: int
     divisor: int = 1
     is_temperature: bool = False
+    values: Mapping[int, str] | None = None  # what the numbers mean
 
     def read(self, raw: bytes) -> int | float | None:
         """The field's value; None when the item ends before it."""
@@ -90,6 +92,11 @@ _SIGNAL_BITS = {
 }  # fmt: skip
 
 
+_PLACES = {1: "circle", 2: "rectangle", 3: "polygon"}
+_CHANNEL_BITS = {bit: f"channel_{bit + 1}" for bit in range(32)}
+_STORAGE_BITS = {bit: f"main_{bit + 1}" for bit in range(12)} | {bit: f"disaster_{bit - 11}" for bit in range(12, 16)}
+
+
 def _one(column: str, dtype: str, size: int, divisor: int = 1) -> tuple[ItemField, ...]:
     return (ItemField("", column, dtype, 0, size, divisor),)
 
@@ -116,7 +123,7 @@ ITEM_TYPES: Final[tuple[ItemType, ...]] = (
         "超速报警附加信息",
         (1, 5),
         (
-            ItemField("area_type", "overspeed_area_type", "i2", 0, 1),  # 0 none 1 circle 2 rectangle 3 polygon 4 road
+            ItemField("area_type", "overspeed_area_type", "i2", 0, 1, values=_PLACES | {0: "none", 4: "segment"}),
             ItemField("area_id", "overspeed_area_id", "i8", 1, 4),
         ),
     ),
@@ -126,9 +133,9 @@ ITEM_TYPES: Final[tuple[ItemType, ...]] = (
         "进出区域/路线报警附加信息",
         (6,),
         (
-            ItemField("area_type", "area_alarm_type", "i2", 0, 1),  # 1 circle 2 rectangle 3 polygon 4 route
+            ItemField("area_type", "area_alarm_type", "i2", 0, 1, values=_PLACES | {4: "route"}),
             ItemField("area_id", "area_alarm_area_id", "i8", 1, 4),
-            ItemField("is_exit", "area_alarm_is_exit", "i2", 5, 1),
+            ItemField("is_exit", "area_alarm_is_exit", "i2", 5, 1, values={0: "in", 1: "out"}),
         ),
     ),
     ItemType(
@@ -139,13 +146,29 @@ ITEM_TYPES: Final[tuple[ItemType, ...]] = (
         (
             ItemField("segment_id", "segment_id", "i8", 0, 4),
             ItemField("time_s", "segment_time_s", "i4", 4, 2),
-            ItemField("is_too_long", "segment_is_too_long", "i2", 6, 1),
+            ItemField("is_too_long", "segment_is_too_long", "i2", 6, 1, values={0: "too short", 1: "too long"}),
         ),
     ),
     ItemType(0x14, "video alarms", "视频相关报警", (4,), _one("video_alarm_flags", "i8", 4), bits=_VIDEO_BITS),
-    ItemType(0x15, "video signal lost", "视频信号丢失报警状态", (4,), _one("video_lost_channels", "i8", 4)),
-    ItemType(0x16, "video signal covered", "视频信号遮挡报警状态", (4,), _one("video_covered_channels", "i8", 4)),
-    ItemType(0x17, "storage fault", "存储器故障报警状态", (2,), _one("video_storage_faults", "i4", 2)),
+    ItemType(
+        0x15,
+        "video signal lost",
+        "视频信号丢失报警状态",
+        (4,),
+        _one("video_lost_channels", "i8", 4),
+        bits=_CHANNEL_BITS,
+    ),
+    ItemType(
+        0x16,
+        "video signal covered",
+        "视频信号遮挡报警状态",
+        (4,),
+        _one("video_covered_channels", "i8", 4),
+        bits=_CHANNEL_BITS,
+    ),
+    ItemType(
+        0x17, "storage fault", "存储器故障报警状态", (2,), _one("video_storage_faults", "i4", 2), bits=_STORAGE_BITS
+    ),
     ItemType(
         0x18,
         "abnormal driving",
@@ -240,6 +263,8 @@ class AdditionalItem:
             warning = f"item 0x{self.id:02X} has {len(self.raw)} bytes instead of {expected}"
         elif row and row.layouts and not self.is_readable:
             warning = f"item 0x{self.id:02X} of {len(self.raw)} bytes has none of the known forms"
+        elif self.id == 0x02 and self.raw[:1] >= b"\x80" and self.is_readable:
+            warning = "fuel: bit 15 is set; units that do so mean something else by the 15 bits below"
         return Description(
             id=f"0x{self.id:02X}",
             name=self.name,
@@ -250,7 +275,22 @@ class AdditionalItem:
             flags=self.flags,
             warning=warning,
             layouts=row.layouts if row else (),
+            shown=self._shown,
         )
+
+    @property
+    def _shown(self) -> str:
+        """The values of several fields with their meanings; "" for other items."""
+        row, value = BY_ID.get(self.id), self.value
+        if row is None or not isinstance(value, dict):
+            return ""
+        words = []
+        for field in row.fields:
+            if field.key in value:
+                number = value[field.key]
+                meaning = (field.values or {}).get(int(number), "")
+                words.append(f"{field.key}={number} {meaning}".rstrip())
+        return "  ".join(words)
 
     @classmethod
     def of(cls, item_id: int, value: Any) -> AdditionalItem:

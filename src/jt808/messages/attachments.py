@@ -13,11 +13,10 @@ from construct import Byte, Bytes, Construct, Int16ub, Int32ub, Struct
 
 from jt808.fields import Label, TextByteLength, padded_text
 from jt808.layouts import Counted, Record
-from jt808.messages.active_safety import SU_IDENTIFIER, YUE_IDENTIFIER, AlarmIdentifier
-from jt808.messages.registry import Direction, Message, register, register_dialect
+from jt808.messages.active_safety import SU_IDENTIFIER, AlarmIdentifier
+from jt808.messages.registry import Direction, Message, register
 
 FILE_TYPES: Final = {0: "picture", 1: "audio", 2: "video", 3: "text", 4: "other"}
-YUE_BIAO: Final = "terminal id of 30 bytes and alarm identifier of 40, as in Yue-biao (T/GDRTA 002-2020)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,8 @@ _PART: Final = Record(MissingPart, Struct("offset" / Int32ub, "size_bytes" / Int
 _FILE: Final = Struct("name" / TextByteLength, "file_type" / Byte, "size_bytes" / Int32ub)
 
 
-def _request(identifier: Construct) -> Struct:
+def request_layout(identifier: Construct) -> Struct:
+    """A 0x9208 with that form of the identifier."""
     return Struct(
         "server" / TextByteLength,
         "tcp_port" / Int16ub,
@@ -106,7 +106,8 @@ def _request(identifier: Construct) -> Struct:
     )
 
 
-def _list(terminal_id_bytes: int, identifier: Construct) -> Struct:
+def list_layout(terminal_id_bytes: int, identifier: Construct) -> Struct:
+    """A 0x1210 with that form of the identifier."""
     return Struct(
         "terminal_id" / padded_text(terminal_id_bytes),
         "identifier" / identifier,
@@ -119,25 +120,23 @@ def _list(terminal_id_bytes: int, identifier: Construct) -> Struct:
 register(
     0x9208,
     AttachmentRequest,
-    _request(SU_IDENTIFIER),
+    request_layout(SU_IDENTIFIER),
     name="attachment request",
     chinese="报警附件上传指令",
     clause="T/JSATL 12-2017, 0x9208",
     direction=Direction.DOWNLINK,
     answer_id=0x0001,
 )
-register_dialect(0x9208, YUE_BIAO, _request(YUE_IDENTIFIER))
 register(
     0x1210,
     AttachmentList,
-    _list(7, SU_IDENTIFIER),
+    list_layout(7, SU_IDENTIFIER),
     name="attachment list",
     chinese="报警附件信息消息",
     clause="T/JSATL 12-2017, 0x1210",
     direction=Direction.UPLINK,
     answer_id=0x8001,
 )
-register_dialect(0x1210, YUE_BIAO, _list(30, YUE_IDENTIFIER))
 register(
     0x1211,
     FileInformation,

@@ -11,7 +11,6 @@ from jt808.errors import Result
 from jt808.fields import Label
 from jt808.messages.registry import Direction, Message, register
 
-
 _TERMINAL_RESULTS: Final = {result.value: result.name for result in Result if result != Result.ALARM_CONFIRMED}
 
 

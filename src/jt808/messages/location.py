@@ -70,6 +70,11 @@ class LocationReport(Message):
         """What an explanation warns of."""
         odd = [f"{len(self.remainder)} bytes behind the items are no whole item"] if self.remainder else []
         odd += ["the time is none"] if self.time is None else []
+        if self.altitude_m > 0x7FFF:
+            odd.append(
+                f"altitude_m is {self.altitude_m}; units that write it with a sign mean {self.altitude_m - 0x10000}"
+            )
+        odd += ["heading_deg is beyond 359"] if self.heading_deg > 359 else []
         odd += ["latitude_deg is beyond 90"] if abs(self.latitude_deg) > 90 else []
         return odd + (["longitude_deg is beyond 180"] if abs(self.longitude_deg) > 180 else [])
 

@@ -6,18 +6,19 @@ T/JSATL 12-2017 (Su-biao; 0xF364 is its table 4-10). The Chinese names are the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
-from construct import Byte, Construct, ConstructError, Container, Int16ub, Int32ub
+from construct import Byte, Construct, ConstructError, Container, GreedyBytes, Int16ub, Int32ub
 
 from jt808.fields import Bits, Tenths16, Tenths32, Text, bits
 from jt808.header import Edition
 from jt808.messages import parameter_values as values
 from jt808.messages.attributes import GNSS_SYSTEMS
 from jt808.messages.location_flags import alarm_names
+from jt808.messages.session import PLATE_COLORS
 
 _ALARMS: Final = Bits("alarms", alarm_names)
 _VIDEO_ALARMS: Final = bits("video_alarms", {
@@ -27,10 +28,18 @@ _VIDEO_ALARMS: Final = bits("video_alarms", {
 })  # fmt: skip
 
 
+_BAUD_RATES: Final = {0: "4800", 1: "9600", 2: "19200", 3: "38400", 4: "57600", 5: "115200"}
+_OUTPUT_PERIODS: Final = {0: "500 ms", 1: "1000 ms", 2: "2000 ms", 3: "3000 ms", 4: "4000 ms"}
+_UPLOAD_MODES: Final = {
+    0x00: "kept here", 0x01: "by time", 0x02: "by distance", 0x0B: "by accumulated time",
+    0x0C: "by accumulated distance", 0x0D: "by count",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class ParameterType:
     """One row. ``layout`` writes the value, in 2011 ``old_layout`` where there is one. Reading tries these two and then
-    ``seen_layout``, in which units are seen to send it: the value's length tells."""
+    ``seen_layout``, in which units are seen to send it: the value's length tells. ``values``: what numbers mean."""
 
     id: int
     name: str
@@ -40,6 +49,7 @@ class ParameterType:
     bits: Bits | None = None
     old_layout: Construct | None = None
     seen_layout: Construct | None = None
+    values: Mapping[int, str] | None = None
 
     def read(self, raw: bytes) -> Any:
         """The value; None when its length is not right, or it cannot be read."""
@@ -83,8 +93,10 @@ _ROWS: Final[tuple[ParameterType, ...]] = (
     ParameterType(0x001B, "IC card server TCP port", "道路运输证IC卡认证主服务器TCP端口", Int32ub),
     ParameterType(0x001C, "IC card server UDP port", "道路运输证IC卡认证主服务器UDP端口", Int32ub),
     ParameterType(0x001D, "IC card backup server address", "道路运输证IC卡认证备份服务器IP地址或域名", Text),
-    ParameterType(0x0020, "report strategy", "位置汇报策略", Int32ub),
-    ParameterType(0x0021, "report scheme", "位置汇报方案", Int32ub),
+    ParameterType(
+        0x0020, "report strategy", "位置汇报策略", Int32ub, values={0: "by time", 1: "by distance", 2: "both"}
+    ),
+    ParameterType(0x0021, "report scheme", "位置汇报方案", Int32ub, values={0: "by ACC", 1: "by login, then ACC"}),
     ParameterType(0x0022, "report interval, no driver", "驾驶员未登录汇报时间间隔", Int32ub, "s"),
     ParameterType(0x0023, "slave server APN", "从服务器APN", Text),  # since 2019; reserved before, as 0x24 and 0x25
     ParameterType(0x0024, "slave server dial user", "从服务器无线通信拨号用户名", Text),
@@ -105,7 +117,9 @@ _ROWS: Final[tuple[ParameterType, ...]] = (
     ParameterType(0x0042, "factory reset phone", "恢复出厂设置电话号码", Text),
     ParameterType(0x0043, "platform SMS number", "监控平台SMS电话号码", Text),
     ParameterType(0x0044, "alarm SMS number", "接收终端SMS文本报警号码", Text),
-    ParameterType(0x0045, "call answering", "终端电话接听策略", Int32ub),
+    ParameterType(
+        0x0045, "call answering", "终端电话接听策略", Int32ub, values={0: "automatic", 1: "automatic while ACC is on"}
+    ),
     ParameterType(0x0046, "longest call", "每次最长通话时间", Int32ub, "s"),
     ParameterType(0x0047, "longest calls of a month", "当月最长通话时间", Int32ub, "s"),
     ParameterType(0x0048, "listening number", "监听电话号码", Text),
@@ -143,12 +157,12 @@ _ROWS: Final[tuple[ParameterType, ...]] = (
     ParameterType(0x0081, "province", "车辆所在的省域ID", Int16ub, old_layout=Int32ub),
     ParameterType(0x0082, "city", "车辆所在的市域ID", Int16ub, old_layout=Int32ub),
     ParameterType(0x0083, "plate", "公安交通管理部门颁发的机动车号牌", Text),
-    ParameterType(0x0084, "plate colour", "车牌颜色", Byte, old_layout=Int32ub),
+    ParameterType(0x0084, "plate colour", "车牌颜色", Byte, old_layout=Int32ub, values=PLATE_COLORS),
     ParameterType(0x0090, "GNSS systems", "GNSS定位模式", Byte, bits=GNSS_SYSTEMS, seen_layout=Int32ub),
-    ParameterType(0x0091, "GNSS baud rate", "GNSS波特率", Byte),
-    ParameterType(0x0092, "GNSS output period", "GNSS模块详细定位数据输出频率", Byte),
+    ParameterType(0x0091, "GNSS baud rate", "GNSS波特率", Byte, values=_BAUD_RATES),
+    ParameterType(0x0092, "GNSS output period", "GNSS模块详细定位数据输出频率", Byte, values=_OUTPUT_PERIODS),
     ParameterType(0x0093, "GNSS sampling", "GNSS模块详细定位数据采集频率", Int32ub, "s"),
-    ParameterType(0x0094, "GNSS upload mode", "GNSS模块详细定位数据上传方式", Byte),
+    ParameterType(0x0094, "GNSS upload mode", "GNSS模块详细定位数据上传方式", Byte, values=_UPLOAD_MODES),
     ParameterType(0x0095, "GNSS upload setting", "GNSS模块详细定位数据上传设置", Int32ub),
     ParameterType(0x0100, "CAN1 sampling", "CAN总线通道1采集时间间隔", Int32ub, "ms"),
     ParameterType(0x0101, "CAN1 upload interval", "CAN总线通道1上传时间间隔", Int16ub, "s"),
@@ -158,6 +172,8 @@ _ROWS: Final[tuple[ParameterType, ...]] = (
     ParameterType(0xF365, "driver monitoring", "驾驶员状态监测系统参数", values.DSM),
     ParameterType(0xF366, "tyre pressure monitoring", "胎压监测系统参数", values.TYRES),
     ParameterType(0xF367, "blind spot monitoring", "盲区监测系统参数", values.BLIND_SPOTS),
+    # of Yue-biao, whose text we lack: no type is known
+    ParameterType(0xF370, "intelligent video protocol version", "智能视频协议版本信息", GreedyBytes),
 )
 
 CAN_IDS: Final = range(0x0110, 0x0200)

@@ -59,7 +59,7 @@ class Parameter:
         row = self.type
         value = self.value
         is_odd = row is not None and value is None
-        names = row.bits.names(value, Edition.V2019) if row and row.bits and value is not None else None
+        meaning = row.values.get(value, "") if row and row.values and isinstance(value, int) else ""
         return Description(
             id=f"0x{self.parameter_id:04X}",
             name=row.name if row else "unknown",
@@ -67,9 +67,10 @@ class Parameter:
             value=value,
             unit=row.unit if row else "",
             raw=self.raw,
-            flags=None if names is None else [english for english, _ in names],
             warning=f"parameter 0x{self.parameter_id:04X} cannot be {len(self.raw)} bytes" if is_odd else "",
             layouts=(row.layout,) if row else (),
+            bits=row.bits if row else None,
+            shown=f"{value} {meaning}" if meaning else "",
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from construct import Construct, ConstructError, Struct
 
@@ -160,14 +160,14 @@ def decode_body(message_id: int, edition: Edition, body: bytes) -> Message:
     row = _by_id.get(message_id)
     if row is None:
         return UnknownMessage(message_id, bytes(body))
-    layout = row.layouts[edition if row.choose is None else row.choose(edition, body)]
-    try:
-        return _read(row, layout, body)
-    except BodyError:
-        dialect = dialect_of(row, edition, body)
-        if dialect is None:
-            raise
-        return _read(row, dialect.layout, body)
+    standard = row.layouts[edition if row.choose is None else row.choose(edition, body)]
+    for layout in (standard, *(dialect.layout for dialect in _dialects.get(message_id, ()))):
+        values = _values(layout, body)
+        if values is not None:
+            return row.body(**{name: values[name] for name in row.field_names if name in values})
+    for _ in read_body(row, standard, body):  # once more, to say where it fails
+        pass
+    raise AssertionError("unreachable")
 
 
 def dialects(message_id: int) -> tuple[Dialect, ...]:
@@ -181,25 +181,19 @@ def dialect_of(row: MessageType, edition: Edition, body: bytes) -> Dialect | Non
         return None
     for candidate in (None, *_dialects[row.message_id]):
         layout = row.layouts[body_edition(row.message_id, edition, body)] if candidate is None else candidate.layout
-        try:
-            _read(row, layout, body)
-        except BodyError:
-            continue
-        return candidate
+        if _values(layout, body) is not None:
+            return candidate
     return None
 
 
-def _read(row: MessageType, layout: Struct, body: bytes) -> Message:
+def _values(layout: Struct, body: bytes) -> Mapping[str, Any] | None:
+    """What a layout reads; None when it does not fit to the last byte."""
     stream = BytesIO(body)
     try:
-        values = read_values(layout, stream)
+        values: Mapping[str, Any] = read_values(layout, stream)
     except ConstructError:
-        values = None
-    if values is None or stream.tell() < len(body):
-        for _ in read_body(row, layout, body):  # once more, to say where it fails
-            pass
-        raise AssertionError("unreachable")
-    return row.body(**{name: values[name] for name in row.field_names if name in values})
+        return None
+    return values if stream.tell() == len(body) else None
 
 
 def encode_body(message: Message, edition: Edition) -> bytes:

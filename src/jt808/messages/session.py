@@ -23,6 +23,10 @@ class RegisterResult(IntEnum):
     NO_SUCH_TERMINAL = 4  # 数据库中无该终端
 
 
+PLATE_COLORS: Final = {0: "no plate yet", 1: "blue", 2: "yellow", 3: "black", 4: "white", 9: "other"}
+"""Colours of plates (车牌颜色), JT/T 415-2006 5.4.12; in 2019 JT/T 697.7-2014, which has more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat(Message):
     """Heartbeat (终端心跳), an empty body."""
@@ -47,7 +51,7 @@ class TerminalRegister(Message):
     manufacturer_id: Annotated[str, Label("制造商ID")]
     terminal_model: Annotated[str, Label("终端型号")]
     terminal_id: Annotated[str, Label("终端ID")]
-    plate_color: Annotated[int, Label("车牌颜色")]
+    plate_color: Annotated[int, Label("车牌颜色", values=PLATE_COLORS)]
     plate: Annotated[str, Label("车辆标识")]
 
 

@@ -13,7 +13,7 @@ from jt808.header import Edition
 from jt808.layouts import Counted, Nothing, Record, Repeated
 from jt808.messages.location import BASIC_REPORT, LocationReport
 from jt808.messages.media import MediaEvent, MediaKind
-from jt808.messages.registry import SINCE_2013, Direction, Message, register, register_dialect
+from jt808.messages.registry import SINCE_2013, Direction, Message, register
 from jt808.messages.shapes import by_fit
 
 DELETE: Final = {0: "keep", 1: "delete"}
@@ -84,10 +84,10 @@ class OneStoredMediaUpload(Message):
 
 _FOUND: Final = ("kind" / Byte, "channel" / Byte, "event" / Byte, "location" / BASIC_REPORT)
 _WITH_ID: Final = Record(StoredMedia, Struct("media_id" / Int32ub, *_FOUND))
-_WITHOUT_ID: Final = Record(StoredMedia, Struct("media_id" / Nothing(), *_FOUND))
+WITHOUT_ID: Final = Record(StoredMedia, Struct("media_id" / Nothing(), *_FOUND))
 _SINCE_2013: Final = Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Repeated(_WITH_ID))
 _RESPONSES: Final = {
-    Edition.V2011: Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Counted(Int16ub, _WITHOUT_ID)),
+    Edition.V2011: Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Counted(Int16ub, WITHOUT_ID)),
     Edition.V2013: _SINCE_2013,
     Edition.V2019: _SINCE_2013,
 }
@@ -113,11 +113,6 @@ register(
     direction=Direction.UPLINK,
     answer_id=None,
     choose=by_fit(_RESPONSES),
-)
-register_dialect(
-    0x0802,
-    "items without media id, and no count of those in this message",
-    Struct("answered_serial_no" / Int16ub, "total" / Int16ub, "found" / Repeated(_WITHOUT_ID)),
 )
 register(
     0x8803,

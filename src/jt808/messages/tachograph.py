@@ -1,23 +1,95 @@
-"""The tachograph in the terminal (行驶记录仪). Its data blocks follow GB/T 19056 and stay bytes here.
+"""The tachograph in the terminal (行驶记录仪). The data in its blocks follow GB/T 19056 and stay bytes here.
 
-A block is a complete packet of that standard, 55 7A or AA 75, command, length, reserved byte, data, check byte; this
-library has no layouts for what is in it.
+A block is a whole packet of that standard (:class:`TachographPacket`). Its frame is from general knowledge, and every
+vector agrees with it; what the data of a command hold stands in no text that we have, so that none is decoded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Annotated, Any, Final, Self
 
-from construct import Byte, Computed, GreedyBytes, Int16ub, Rebuild, Struct
+from construct import Byte, Bytes, Computed, ConstructError, GreedyBytes, Int16ub, OneOf, Rebuild, Struct, this
 
+from jt808.errors import UsageError
 from jt808.fields import Label
+from jt808.framing import checksum
 from jt808.header import Edition
-from jt808.layouts import Window
+from jt808.layouts import Record, Window
 from jt808.messages.registry import Direction, Message, register
 from jt808.messages.shapes import by_fit, fits
 
 BLOCK_BEGINS: Final = b"\x55\x7a"
+COMMAND_BEGINS: Final = b"\xaa\x75"
+"""How a packet begins: one from a tachograph, one to it; platforms are seen that begin theirs as if from one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TachographPacket:
+    """A packet of GB/T 19056 (数据块): begin, command, length, a reserved byte, data, check byte."""
+
+    begin: Annotated[bytes, Label("起始字头")]
+    command: Annotated[int, Label("命令字")]
+    reserved: Annotated[int, Label("保留字")]
+    data: Annotated[bytes, Label("数据块")]
+    check: Annotated[int, Label("校验字")]
+
+    @classmethod
+    def compose(cls, command: int, data: bytes = b"", begin: bytes = COMMAND_BEGINS) -> Self:
+        """A packet whose check byte is right."""
+        plain = cls(begin, command, 0, data, 0)
+        return replace(plain, check=checksum(plain.to_bytes()))
+
+    @property
+    def is_check_right(self) -> bool:
+        return not checksum(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The block. Raises:  UsageError: something does not fit its field."""
+        try:
+            raw: bytes = PACKET.build(self)
+        except (ConstructError, TypeError) as error:
+            raise UsageError(f"no packet of GB/T 19056: {self}") from error
+        return raw
+
+
+PACKET: Final = Record(
+    TachographPacket,
+    Struct(
+        "begin" / OneOf(Bytes(2), (BLOCK_BEGINS, COMMAND_BEGINS)),
+        "command" / Byte,
+        "length" / Rebuild(Int16ub, lambda context: len(context["data"])),
+        "reserved" / Byte,
+        "data" / Bytes(this.length),
+        "check" / Byte,
+    ),
+)
+
+
+def packet_of(block: bytes) -> TachographPacket | None:
+    """The packet that a block is; None when it has not the form of one."""
+    stream = BytesIO(block)
+    try:
+        packet: TachographPacket = PACKET.parse_stream(stream)
+    except ConstructError:
+        return None
+    return packet if stream.tell() == len(block) else None
+
+
+def _oddities(command: int, block: bytes) -> list[str]:
+    """What an explanation warns of."""
+    if not block:
+        return []
+    packet = packet_of(block)
+    if packet is None:
+        return ["the block is no packet of GB/T 19056 and stays bytes"]
+    odd = [] if packet.is_check_right else ["the check byte of the block is wrong"]
+    if packet.command != command:
+        odd.append(f"the block is of command 0x{packet.command:02X}, the message of 0x{command:02X}")
+    if packet.data:
+        odd.append(f"the data of GB/T 19056 for command 0x{packet.command:02X} stay bytes: no layout is known here")
+    return odd
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +98,11 @@ class TachographQuery(Message):
     block or nothing."""
 
     command: Annotated[int, Label("命令字")]
-    block: Annotated[bytes, Label("数据块")] = b""
+    block: Annotated[bytes, Label("数据块", within=PACKET)] = b""
+
+    @property
+    def oddities(self) -> list[str]:
+        return _oddities(self.command, self.block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +115,12 @@ class TachographUpload(Message):
 
     answered_serial_no: Annotated[int | None, Label("应答流水号")]
     command: Annotated[int, Label("命令字")]
-    block: Annotated[bytes, Label("数据块")]
+    block: Annotated[bytes, Label("数据块", within=PACKET)]
     total_length: Annotated[int | None, Label("数据总长度", "bytes")] = None
+
+    @property
+    def oddities(self) -> list[str]:
+        return [] if self.total_length is not None else _oddities(self.command, self.block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +128,11 @@ class TachographParameters(Message):
     """Set parameters of the tachograph (行驶记录参数下传命令): ``command`` of GB/T 19056 and its block."""
 
     command: Annotated[int, Label("命令字")]
-    block: Annotated[bytes, Label("数据块")]
+    block: Annotated[bytes, Label("数据块", within=PACKET)]
+
+    @property
+    def oddities(self) -> list[str]:
+        return _oddities(self.command, self.block)
 
 
 def _declared_bytes(context: Any) -> int:
