@@ -132,6 +132,7 @@ class Digester:
         What cannot be a position goes to quarantine."""
         records, headers = digest.records, digest.records.headers
         pieces = self._pieces(digest)
+        digest.counts["fixes"] += len(pieces.record)
         if not len(pieces.record):
             return
         columns = decode_locations(records.bodies, pieces.start, pieces.length)

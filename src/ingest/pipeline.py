@@ -36,7 +36,7 @@ from fleet import (
     SessionsChanged,
 )
 from ingest.digest import Digest, Digester
-from ingest.journal import Group, SqliteJournalReader
+from ingest.journal import Group, Kind, SqliteJournalReader
 from ingest.newest import Newest
 from store import Database, Deduplicator, Stored, Writer, blame
 from store.media_store import MediaStore
@@ -274,6 +274,9 @@ class Pipeline:
         counts = self.status.counts
         counts.update(digest.counts)
         counts["records"] += digest.read
+        counts["facts"] += int((digest.records.headers["kind"] != Kind.MESSAGE).sum())
+        counts["answers"] += len(digest.answers)
+        counts["messages_kept"] += len(digest.messages)
         counts["orphan_alarms"] += stored.orphan_alarms
         counts["stored"] += int(stored.fresh.sum())
         counts["media"] += len(stored.media)
