@@ -146,6 +146,7 @@ class Core:
     async def _look(self) -> None:
         """Keep what operators are to be told up to date."""
         while True:
+            await asyncio.sleep(LOOK_EVERY_S)  # at first too: the gateway is being connected to
             gateway = await self.control.stats()
             self._journal_failing = bool(gateway.get("gateway_journal_failing"))
             seen = Seen(
@@ -155,7 +156,6 @@ class Core:
                 roles=read_roles(self._settings.run_dir),
             )
             self._notices = notices(seen, time.time())
-            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _behind_the_journal(self) -> None:
         """All that needs the schema: it waits for the database, then runs."""
@@ -167,8 +167,6 @@ class Core:
             group.create_task(self._listen())
             group.create_task(self._retention.run())
             group.create_task(self.forwarder.run())
-            group.create_task(self.janitor.run())
-            group.create_task(self.janitor.run())
 
     async def _prepare_database(self) -> None:
         """Bring schema and first administrator about, for as long as it takes: reports wait in the journal."""

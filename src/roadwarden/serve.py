@@ -33,7 +33,7 @@ PREDECESSOR_S: Final = 60.0  # a server that was killed may still be writing its
 POLL_S: Final = 0.1
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 10.0
-ROLES: Final = {"gateway": 4.0, "core": 5.0}
+ROLES: Final = {"gateway": 4.0, "core": 7.0}
 """Name, and how long it may take to end, the gateway besides its window for closing links; in the order in which they
 are ended."""
 ADDRESSES: Final = ("jt808", "http", "jt809", "jt808_tls")

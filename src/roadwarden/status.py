@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 STATUS_FILE: Final = "roles.json"
-"""In the run directory, by the supervisor: of each role `starts`, `crashes` in a row, `started` (seconds since 1970)."""
+"""In the run directory, by the supervisor: of each role `starts`, `crashes` in a row, `started` (s since 1970)."""
 
 STEADY_S: Final = 30.0  # who ran this long is no crash loop
 LOOPS_FROM: Final = 3  # crashes in a row

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -20,10 +23,10 @@ from roadwarden.postgres import PostgresKeeper
 from roadwarden.serve import Role, Supervisor
 from roadwarden.settings import load_settings
 from store import EmbeddedPostgresError
-from tests.end_to_end.test_kill import pids
 from tests.server import Client, Server
 from tests.wire import WireTerminal, location_body
 
+TLS = Path(__file__).parents[1] / "ingest" / "tls"
 FREE = {f"ROADWARDEN_{name}_PORT": "0" for name in ("JT808", "HTTP", "JT809")}
 
 
@@ -38,9 +41,28 @@ def until(what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> A
 # -- the whole tree
 
 
+def pids(server: Server) -> dict[str, list[int]]:
+    """The tree's processes by what they are."""
+    found: dict[str, list[int]] = {"gateway": [], "core": [], "postgres": []}
+    for pid in server.processes():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        for name in ("gateway", "core"):
+            if f"roadwarden.roles {name}" in command:
+                found[name].append(pid)
+        if "postgres" in command and f"-D {server.data_dir}" in command:
+            found["postgres"].append(pid)
+    return found
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("serve") / "data")
+    folder = tmp_path_factory.mktemp("serve")
+    certificate = folder / "server.pem"
+    certificate.write_bytes((TLS / "localhost.pem").read_bytes())
+    server = Server(folder / "data", ROADWARDEN_JT808_TLS_PORT="0", ROADWARDEN_JT808_TLS_CERTIFICATE=str(certificate))
     server.start()
     yield server
     server.stop()
@@ -78,6 +100,45 @@ def test_what_is_killed_comes_back_where_it_was(server: Server, what: str) -> No
     after = pids(server)
     for other in set(before) - {what, "postgres"}:
         assert after[other] == before[other]
+
+
+def shown_certificate(server: Server) -> str:
+    """The certificate of the TLS listener; "" while it does not answer."""
+    host, port = server.addresses["jt808_tls"].rsplit(":", 1)
+    try:
+        return ssl.get_server_certificate((host, int(port)), timeout=10)
+    except OSError:
+        return ""
+
+
+@pytest.mark.slow
+def test_a_signal_has_the_certificate_read_again_and_ends_nothing(server: Server) -> None:
+    assert server.process is not None
+    before = until("a certificate", lambda: shown_certificate(server))
+    assert before.strip() in (TLS / "localhost.pem").read_text()
+    processes = pids(server)
+    (server.data_dir.parent / "server.pem").write_bytes((TLS / "renewed.pem").read_bytes())
+    server.process.send_signal(signal.SIGHUP)
+    renewed = until("the renewed one", lambda: (shown := shown_certificate(server)) != before and shown)
+    assert renewed.strip() in (TLS / "renewed.pem").read_text()
+    after = pids(server)
+    assert {name: after[name] for name in ("gateway", "core")} == {
+        name: processes[name] for name in ("gateway", "core")
+    }
+
+
+@pytest.mark.slow
+def test_starts_of_the_roles_are_counted(server: Server) -> None:
+    def starts() -> dict[str, float]:
+        text = Client(server.addresses["http"]).text("/metrics")
+        return {role: float(count) for role, count in re.findall(r'role_starts_total{role="(\w+)"} (\S+)', text)}
+
+    first = until("they are counted", starts)
+    (pid,) = pids(server)["gateway"]
+    os.kill(pid, signal.SIGKILL)
+    until("one more", lambda: starts().get("gateway") == first["gateway"] + 1)
+    assert starts()["core"] == first["core"]
+    until("ready again", lambda: is_ready(server))
 
 
 @pytest.mark.slow
@@ -222,6 +283,63 @@ def test_the_order_of_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert ended == ["gateway", "core", "postgres"]
 
 
+class Told:
+    """A child that notes what it is told."""
+
+    exit_code = None
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.signals.append(number)
+
+
+def test_a_second_signal_is_passed_on_and_the_first_is_not(tmp_path: Path) -> None:
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+    gateway, core = supervisor._roles
+    gateway.child = told = Told()  # type: ignore[assignment]
+    supervisor._end()
+    assert supervisor._stopping.is_set()
+    assert told.signals == []  # in its turn
+    supervisor._end()
+    assert told.signals == [signal.SIGTERM]
+    assert core.child is None
+
+
+def test_only_a_gateway_that_is_up_reads_its_certificate_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+    children = [Told(), Told()]
+    for role, child in zip(supervisor._roles, children, strict=True):
+        role.child = child  # type: ignore[assignment]
+    supervisor._reload()
+    supervisor._roles[0].ready = {"jt808": "127.0.0.1:1"}
+    supervisor._reload()
+    assert [child.signals for child in children] == [[signal.SIGHUP], []]
+
+
+def test_what_becomes_of_the_roles_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying(Told):
+        started = -1000.0
+        exit_code = 1  # type: ignore[assignment]
+
+        def __init__(self, *_: Any) -> None:
+            super().__init__()
+
+        def join(self) -> None:
+            pass
+
+    monkeypatch.setattr(serve_module, "Child", Dying)
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+    for _ in range(2):
+        supervisor._keep_running()
+    status = json.loads((tmp_path / "run" / "roles.json").read_text())
+    assert {name: (role["starts"], role["crashes"]) for name, role in status.items()} == {
+        "gateway": (2, 1), "core": (2, 1),
+    }  # fmt: skip
+    assert status["core"]["started"] == pytest.approx(time.time(), abs=600)
+
+
 def test_listening_is_said_once_and_a_chosen_port_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
     gateway, core = supervisor._roles
@@ -231,6 +349,11 @@ def test_listening_is_said_once_and_a_chosen_port_is_kept(tmp_path: Path, capsys
     assert capsys.readouterr().out == "listening jt808=127.0.0.1:1001 http=[::1]:1002 jt809=127.0.0.1:1003\n"
     supervisor._heard(gateway, {"ready": {"jt808": "127.0.0.1:1001"}})
     assert capsys.readouterr().out == ""
+    supervisor._announced = False
+    supervisor._heard(gateway, {"ready": {"jt808": "127.0.0.1:1001", "jt808_tls": "127.0.0.1:1004"}})
+    assert capsys.readouterr().out.endswith(" jt809=127.0.0.1:1003 jt808_tls=127.0.0.1:1004\n")  # what is new, behind
+    assert supervisor._environment["ROADWARDEN_JT808_TLS_PORT"] == "1004"
+    supervisor._announced = True
     kept = [supervisor._environment[f"ROADWARDEN_{name}_PORT"] for name in ("JT808", "HTTP", "JT809")]
     assert kept == ["1001", "1002", "1003"]
     supervisor._heard(core, {"failure": "the port is taken"})  # it was ours before: tried again, not given up
