@@ -79,6 +79,7 @@ class Gateway:
             auth_failures=config.auth_failures,
             junk_bytes=config.junk_bytes,
             lost_messages=config.lost_messages,
+            package_bytes=config.terminal_package_bytes,
         )
         self._limits_by_idle: dict[float, ConnectionLimits] = {}
         self.package_budget = Budget(config.package_bytes)

@@ -167,6 +167,7 @@ class Core:
             group.create_task(self._listen())
             group.create_task(self._retention.run())
             group.create_task(self.forwarder.run())
+            group.create_task(self.janitor.run())
 
     async def _prepare_database(self) -> None:
         """Bring schema and first administrator about, for as long as it takes: reports wait in the journal."""
