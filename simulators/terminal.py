@@ -19,6 +19,7 @@ from typing import Final
 
 from jt808.fix_hash import fix_hash
 from simulators import wire
+from simulators.camera import Camera
 from simulators.driving import Vehicle
 from simulators.ledger import FixKey, Ledger
 from simulators.wire import Alarm, Identity, Received
@@ -95,6 +96,7 @@ class Terminal:
     failures: int = 0  # in a row: messages that the platform could not take
     backlog: deque[bytes] = field(default_factory=deque)
     on_auth_code: Callable[[], None] | None = None
+    camera: Camera = field(init=False)
     _phone: bytes = b""
     _phone_key: str = ""
     _serial_no: int = 0
@@ -110,6 +112,9 @@ class Terminal:
     def __post_init__(self) -> None:
         self._phone = wire.phone_field(self.identity.phone, self.edition)
         self._phone_key = self.identity.phone.lstrip("0") or "0"
+        self.camera = Camera(
+            self.edition, self._phone, self._take_serial_nos, self._count, timeout_s=3 * self.timing.answer_timeout_s
+        )
 
     # What the shell asks
 
@@ -139,6 +144,8 @@ class Terminal:
                 due.append(max(self._hold_until, self.now + 0.05))
             if self._answers:
                 due.append(self._answers[0][0])
+            if (at := self.camera.deadline()) is not None:
+                due.append(at)
         return min(due, default=self.now + 60)
 
     # What the shell tells
@@ -160,6 +167,7 @@ class Terminal:
         self._pending.clear()
         self._answers.clear()
         self._output.clear()
+        self.camera.link_lost()
         if waiting:
             self._store(*waiting)
 
@@ -179,6 +187,7 @@ class Terminal:
             self._seen[to] = body
             self._send(message_id, body)
         self._send_backlog()
+        self._use_camera()
 
     def receive(self, content: bytes, now: float) -> None:
         """A downlink message, header and body without check byte. What makes no sense is counted."""
@@ -195,6 +204,10 @@ class Terminal:
         elif message.message_id == wire.REGISTER_ANSWER and len(message.body) >= 3:
             serial_no, result = struct.unpack_from(">HB", message.body)
             self._registered(serial_no, result, message.body[3:])
+        elif message.message_id == wire.MEDIA_ANSWER:
+            self._output += self.camera.answered(message.body, now)
+        elif message.message_id == wire.PACKAGES_WANTED:
+            self._output += self.camera.asked(message.body, now)
         else:
             self._command(message)
 
@@ -294,6 +307,24 @@ class Terminal:
     def _key(self, body: bytes) -> FixKey:
         return self._phone_key, wire.time_of_body(body), fix_hash(body)
 
+    # Media
+
+    def _use_camera(self) -> None:
+        messages, frames = self.camera.due(
+            self.now, lambda: wire.location_body(self.vehicle.fix(self.now), self.edition)
+        )
+        for message_id, body in messages:
+            self._request(message_id, body)
+        self._output += frames
+
+    def _take_serial_nos(self, count: int) -> int:
+        """So many in a row that nothing waits for an answer under; the first."""
+        first = self._serial_no
+        while taken := [number for number in range(count) if (first + number) & 0xFFFF in self._pending]:
+            first = (first + taken[-1] + 1) & 0xFFFF
+        self._serial_no = (first + count) & 0xFFFF
+        return first
+
     # Messages out, answers in
 
     def _send(self, message_id: int, body: bytes) -> tuple[int, bytes]:
@@ -330,6 +361,8 @@ class Terminal:
             self._count("resent")
 
     def _answered(self, serial_no: int, message_id: int, result: int) -> None:
+        if message_id == wire.MEDIA_UPLOAD:
+            return  # of one package; the 0x8800 counts
         pending = self._pending.get(serial_no)
         if pending is None or pending.message_id != message_id:
             body = self._unconfirmed.pop(serial_no, None)
@@ -373,6 +406,12 @@ class Terminal:
             self._unconfirmed[serial_no] = body
             if len(self._unconfirmed) > 16:
                 del self._unconfirmed[next(iter(self._unconfirmed))]
+            return
+        answers = self.camera.order(*to, message.body, self.now)
+        if answers is not None:
+            for answer_id, body in answers:
+                self._send(answer_id, body)
+            self._use_camera()
             return
         if to in self._seen:  # the platform asks again: the same answer again, or it is still to come
             answer = self._seen[to]

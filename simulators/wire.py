@@ -28,6 +28,16 @@ REGISTER_ANSWER: Final = 0x8100  # 终端注册应答
 LOCATION_QUERY: Final = 0x8201  # 位置信息查询
 ALARM_CONFIRMATION: Final = 0x8203  # 人工确认报警消息
 TEXT: Final = 0x8300  # 文本信息下发
+MEDIA_EVENT: Final = 0x0800  # 多媒体事件信息上传
+MEDIA_UPLOAD: Final = 0x0801  # 多媒体数据上传
+MEDIA_FOUND: Final = 0x0802  # 存储多媒体数据检索应答
+SHOOT_ANSWER: Final = 0x0805  # 摄像头立即拍摄命令应答
+PACKAGES_WANTED: Final = 0x8003  # 补传分包请求
+MEDIA_ANSWER: Final = 0x8800  # 多媒体数据上传应答
+SHOOT: Final = 0x8801  # 摄像头立即拍摄命令
+SEARCH_MEDIA: Final = 0x8802  # 存储多媒体数据检索
+SEND_MEDIA: Final = 0x8803  # 存储多媒体数据上传
+SEND_ONE_MEDIA: Final = 0x8805  # 单条存储多媒体数据检索上传
 
 MAX_BODY: Final = 1023
 _CHINA: Final = timezone(timedelta(hours=8))
@@ -110,6 +120,24 @@ def message(message_id: int, edition: str, phone: bytes, serial_no: int, body: b
     else:
         head = struct.pack(">HH", message_id, len(body))
     return enframe(head + phone + struct.pack(">H", serial_no) + body)
+
+
+def packages_of(body: bytes) -> int:
+    """How many packages a body goes out in."""
+    return -(-len(body) // MAX_BODY)
+
+
+def packages(message_id: int, edition: str, phone: bytes, serial_no: int, body: bytes) -> list[bytes]:
+    """A long message as frames (分包); the serial numbers count on from that of the first."""
+    total = packages_of(body)
+    out = []
+    for number in range(1, total + 1):
+        part = body[(number - 1) * MAX_BODY : number * MAX_BODY]
+        attributes = len(part) | 0x2000 | (0x4000 if edition == "2019" else 0)
+        head = struct.pack(">HH", message_id, attributes) + (b"\x01" if edition == "2019" else b"") + phone
+        serial = (serial_no + number - 1) & 0xFFFF
+        out.append(enframe(head + struct.pack(">HHH", serial, total, number) + part))
+    return out
 
 
 @dataclass(frozen=True, slots=True)
