@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from jt808.fix_hash import fix_hash
-from simulators import wire
+from simulators import unit, wire
 from simulators.camera import Camera
 from simulators.driving import Vehicle
 from simulators.ledger import FixKey, Ledger
@@ -109,7 +109,13 @@ class Terminal:
     _heartbeat_at: float = 0.0
     _hold_until: float = 0.0  # the platform could not take reports: wait
 
+    unit: unit.Unit = field(init=False)
+
     def __post_init__(self) -> None:
+        self.unit = unit.Unit(
+            self.identity, self.edition, lambda: wire.location_body(self.vehicle.fix(self.now), self.edition)[:28],
+            self.rng, self.timing.human_s,
+        )  # fmt: skip
         self._phone = wire.phone_field(self.identity.phone, self.edition)
         self._phone_key = self.identity.phone.lstrip("0") or "0"
         self.camera = Camera(
@@ -144,6 +150,8 @@ class Terminal:
                 due.append(max(self._hold_until, self.now + 0.05))
             if self._answers:
                 due.append(self._answers[0][0])
+            if (later := self.unit.next_deadline()) is not None:
+                due.append(later)
             if (at := self.camera.deadline()) is not None:
                 due.append(at)
         return min(due, default=self.now + 60)
@@ -186,12 +194,21 @@ class Terminal:
             _, message_id, body, to = heapq.heappop(self._answers)
             self._seen[to] = body
             self._send(message_id, body)
+        for answer in self.unit.due(now):
+            self._say(*answer)
         self._send_backlog()
         self._use_camera()
 
     def receive(self, content: bytes, now: float) -> None:
         """A downlink message, header and body without check byte. What makes no sense is counted."""
         self.now = now
+        package = unit.parse_package(content)
+        if package is not None and package[2] == self._phone:
+            message_id, serial_no, _, total, number, part = package
+            self._count("packages_received")
+            for answer in self.unit.take_package(message_id, serial_no, total, number, part, now):
+                self._say(*answer)
+            return
         try:
             message = wire.parse(content)
         except (ValueError, struct.error):
@@ -418,6 +435,15 @@ class Terminal:
             if answer is not None:
                 self._send(wire.GENERAL_RESPONSE, answer)
             return
+        obeyed = None
+        if message.message_id not in (wire.TEXT, wire.ALARM_CONFIRMATION):
+            obeyed = self.unit.obey(message.message_id, message.serial_no, message.body, self.now)
+        if obeyed is not None:
+            for message_id, body in obeyed:
+                self._say(message_id, body)
+            if len(obeyed) == 1 and obeyed[0][0] == wire.GENERAL_RESPONSE:
+                self._seen[to] = obeyed[0][1]
+            return
         known = message.message_id in (wire.TEXT, wire.ALARM_CONFIRMATION)
         answer = wire.general_response_body(message.serial_no, message.message_id, 0 if known else 3)
         if message.message_id == wire.TEXT:
@@ -435,6 +461,13 @@ class Terminal:
             self._send(wire.GENERAL_RESPONSE, answer)
         if len(self._seen) > 32:
             del self._seen[next(iter(self._seen))]
+
+    def _say(self, message_id: int, body: bytes) -> None:
+        """An answer; those that tell something of their own are answered in turn."""
+        if message_id in (0x0108, 0x0302, 0x0500, 0x0702):
+            self._request(message_id, body)
+        else:
+            self._send(message_id, body)
 
     def _count(self, name: str) -> None:
         self.ledger.counts[name] += 1

@@ -253,9 +253,9 @@ def test_a_position_query_is_answered_with_the_position() -> None:
 def test_an_unknown_command_is_unsupported() -> None:
     pair = Pair()
     pair.connect()
-    pair.command(0x8104)
+    pair.command(0x8F04)
     (answer,) = pair.platform.messages(jt808.TerminalGeneralResponse)
-    assert (answer.answered_message_id, answer.result) == (0x8104, 3)
+    assert (answer.answered_message_id, answer.result) == (0x8F04, 3)
 
 
 def test_the_emergency_bit_ends_with_the_platforms_answer() -> None:
