@@ -90,7 +90,6 @@ def stream(options: Options) -> Outcome:
     )
     lines = done.stdout.splitlines()
     out.figures["fixes"] = int(fixes)
-    out.figures["tests"] = lines[-1].strip("= ") if lines else done.stderr.strip()
     for line in lines:
         if line.startswith(("PASSED", "FAILED", "ERROR", "SKIPPED")):
             word, _, name = line.partition(" ")
@@ -154,9 +153,8 @@ def main(arguments: Sequence[str]) -> None:
     options = Options(given.short, given.seed, backends, given.kills, given.minutes)
     raise_file_limit()
     numbers = list(ROWS) if "all" in given.rows else sorted({int(row) for row in given.rows})
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
-    )
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}")
     results = []
     for number in numbers:
         results.append(run(number, options))

@@ -72,8 +72,8 @@ class Server:
         url = self._environment.get("ROADWARDEN_DATABASE_URL")
         return url or EmbeddedPostgres(self.data_dir / "postgres").dsn
 
-    def start(self) -> None:
-        """Start it and wait until it is ready.
+    def start(self, *, until_ready: bool = True) -> None:
+        """Start it and wait until it is ready, or listens at least.
 
         Raises: RuntimeError: it does not come up; the message shows the end of its log.
         """
@@ -97,7 +97,8 @@ class Server:
                 break
         else:
             raise RuntimeError(f"the server did not come up:\n{self._end_of_log()}")
-        self.wait_ready()
+        if until_ready:
+            self.wait_ready()
 
     def wait_ready(self, limit_s: float = START_S) -> None:
         """Raises: RuntimeError: it does not become ready."""
@@ -162,8 +163,11 @@ class Server:
         raise RuntimeError(f"the server has no process {role}; its log: {self.log}")
 
     def postgres_pids(self) -> list[int]:
-        """The embedded server's processes."""
-        return [p.pid for p in processes.tree(self.pid) if "postgres" in p.command and "roadwarden" not in p.command]
+        """The embedded server's processes. Raises: RuntimeError: there are none."""
+        for child in processes.tree(self.pid):
+            if child.parent == self.pid and "roadwarden.roles" not in child.command:
+                return [process.pid for process in processes.tree(child.pid)]
+        raise RuntimeError(f"the server has no PostgreSQL of its own; its log: {self.log}")
 
     def kill(self, victim: str = "all") -> None:
         """kill -9 of one part (gateway, core, postgres), or of the supervisor, with whom all of it goes."""

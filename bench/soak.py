@@ -156,6 +156,9 @@ def _settled(running: server.Server, links: int) -> None:
 def judge_growth(out: Outcome, watch: Watch, *, judged: bool) -> None:
     """The slope of each series over the last three quarters, as growth in ten minutes."""
     at = np.array(watch.at)
+    if len(at) < 4:
+        out.expect(False, f"looked at {len(at)} times, too few to say what grows", judged=judged)
+        return
     late = at >= at[0] + WARM_UP * (at[-1] - at[0])
     for name, values in sorted(watch.series.items()):
         series = np.array(values)[late]

@@ -131,8 +131,8 @@ class Terminal:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing waits to be sent or answered."""
-        return not (self.backlog or self._pending)
+        """No report waits to be sent or answered; there may always be a heartbeat."""
+        return not self.backlog and not any(pending.reports for pending in self._pending.values())
 
     def data_to_send(self) -> list[bytes]:
         """Frames to send, in order; taken once."""
