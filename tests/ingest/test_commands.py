@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from fleet import Bus, CommandAnswer, CommandChanged, SessionChange, SessionsChanged
 from downlink import CommandError, compose
-from ingest.commands import CommandDesk, DeskLimits, wait_s
+from fleet import Bus, CommandAnswer, CommandChanged, SessionChange, SessionsChanged
+from ingest.commands import CommandDesk, wait_s
 from ingest.control import ControlClient, ControlUnavailable, control_path
 from jt808.header import Edition
 from jt808.messages import LocationQuery, TextMessage, decode_body
@@ -62,6 +62,7 @@ class FakeControl:
     def __init__(self) -> None:
         self.online: dict[str, str] = {}
         self.sent: list[dict[str, Any]] = []
+        self.prepared: list[dict[str, Any]] = []
         self.is_away = False
         self.before_send: Callable[[], Any] | None = None
         self._serial_no = 100
@@ -75,6 +76,7 @@ class FakeControl:
         if edition is None:
             return {"state": "offline"}
         if op == "prepare":
+            self.prepared.append(values)
             self._serial_no += 1
             return {"state": "ready", "serial_no": self._serial_no, "edition": edition}
         if op == "room":
@@ -415,3 +417,84 @@ async def test_through_a_real_gateway(postgresql_database: Database, tmp_path: P
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# ---- dedicated answers
+
+
+@pytest.mark.postgres
+async def test_acknowledged_and_still_open_until_the_dedicated_answer(bench: Bench) -> None:
+    await bench.come_online()
+    command = await bench.give("parameters_query", {})
+    await bench.desk.look()
+    assert await bench.answer(request_message_id=0x8104) == [command]
+    assert await bench.state(command) == "acknowledged"
+    values = {"message_id": 0x0104, "request_message_id": None, "result": None, "answer": {"parameters": []}}
+    assert await bench.answer(**values) == [command]
+    assert (await bench.row(command))["answer"] == {"parameters": []}
+
+
+@pytest.mark.postgres
+async def test_acknowledged_and_never_answered(bench: Bench) -> None:
+    await bench.come_online()
+    command = await bench.give("parameters_query", {})
+    await bench.desk.look()
+    await bench.answer(request_message_id=0x8104)
+    await bench.age(61)
+    await bench.desk.look()
+    row = await bench.row(command)
+    assert (row["state"], row["reason"]) == ("timed_out", "the terminal acknowledged it and did not answer in time")
+
+
+@pytest.mark.postgres
+async def test_an_answer_without_a_serial_number_is_the_newest_open_ones(bench: Bench) -> None:
+    await bench.come_online()
+    old, new = await bench.give("attributes", {}), await bench.give("attributes", {})
+    other = await bench.give("driver", {})
+    await bench.desk.look()
+    await bench.execute("UPDATE commands SET sent_at = sent_at - interval '1 min' WHERE id = %s", old)
+    values = {"request_serial_no": None, "message_id": 0x0107, "request_message_id": None, "result": None,
+              "answer": {"firmware_version": "1"}}  # fmt: skip
+    assert await bench.answer(**values) == [new]
+    assert await bench.answer(**values) == [old]  # the next open one
+    assert await bench.answer(**values) == []
+    assert await bench.state(other) == "sent"
+
+
+@pytest.mark.postgres
+async def test_a_dedicated_answer_that_says_no(bench: Bench) -> None:
+    await bench.come_online()
+    command = await bench.give("photo", {"channel": 3})
+    await bench.desk.look()
+    await bench.answer(
+        message_id=0x0805, request_message_id=None, result=None, answer={"result": 2}, refusal="channel not supported"
+    )
+    row = await bench.row(command)
+    assert (row["state"], row["reason"]) == ("refused", "the terminal says: channel not supported")
+
+
+@pytest.mark.postgres
+async def test_photos_are_counted_against_what_the_terminal_promised(bench: Bench) -> None:
+    await bench.come_online()
+    command = await bench.give("photo", {"count": 3})
+    await bench.desk.look()
+    ((progress,),) = await bench.execute("SELECT progress FROM commands")
+    assert progress == {"arrived": 0, "total": 3}
+    await bench.answer(message_id=0x0805, request_message_id=None, result=None, answer={"media_ids": [5, 6]})
+    ((progress,),) = await bench.execute("SELECT progress FROM commands")
+    assert progress == {"arrived": 0, "total": 2}
+    assert await bench.state(command) == "answered"
+
+
+@pytest.mark.postgres
+async def test_a_long_message_takes_its_serial_numbers_together(bench: Bench) -> None:
+    await bench.come_online()
+    points = [[41.0 + n / 1000, 123.0] for n in range(500)]
+    command = await bench.give("area_set", {"area_id": 1, "area": {"shape": "polygon", "points": points}})
+    await bench.desk.look()
+    assert [request.get("count") for request in bench.control.prepared] == [None, 4]
+    ((count, serial_no),) = await bench.execute("SELECT package_count, serial_no FROM commands")
+    assert (count, serial_no) == (4, bench.control.sent[0]["serial_no"])
+    answered = await bench.answer(request_serial_no=serial_no + 3, request_message_id=0x8604)  # names the last package
+    assert answered == [command]
+    assert await bench.state(command) == "acknowledged"

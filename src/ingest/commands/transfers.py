@@ -173,7 +173,7 @@ class Transfers:
             )  # fmt: skip
         if probe["state"] != "ready":
             async with self._database.connection() as connection:
-                await command_queue.requeue(connection, command.id, was_sent=True)
+                await command_queue.requeue(connection, command.id, was_sent=False)  # only whole passes count
             return False
         self._tell([CommandChanged(command.id, command.group_id)])
         await asyncio.sleep(len(numbers) * MAX_BODY_BYTES / self._limits.upgrade_bytes_per_s)

@@ -220,7 +220,7 @@ CROSS JOIN LATERAL (
         AND sent_at > now() - interval '{MAX_ANSWER_AGE}' AND state IN ('queued', 'sent', 'acknowledged', 'timed_out')
      ORDER BY sent_at DESC LIMIT 1)
 ) c
-WHERE c.attempts > 0 AND c.state IN ('queued', 'sent', 'acknowledged', 'timed_out')
+WHERE (c.attempts > 0 OR c.package_count > 1) AND c.state IN ('queued', 'sent', 'acknowledged', 'timed_out')
   AND c.sent_at > now() - interval '{MAX_ANSWER_AGE}'
 ORDER BY a.number, c.sent_at DESC
 """
