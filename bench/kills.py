@@ -1,8 +1,8 @@
 """Row 1: kill -9 of gateway, core, PostgreSQL or all, at random moments under load; then the account is settled.
 
 Simulated terminals on bad links report without pause. After each blow the next comes when reports are answered again:
-half of the time also when the server is ready again, so that it hits a server at work, and half of the time
-while the parts behind the gateway may still recover. In the end the terminals' own account is held against the database.
+half of the time also when the server is ready again, so that it hits a server at work, and half of the time while the
+parts behind the gateway may still recover. In the end the terminals' own account is held against the database.
 """
 
 from __future__ import annotations
