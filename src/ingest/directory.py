@@ -71,7 +71,8 @@ class Directory:
         Args:  phone_fields: the 10-byte fields, dtype ``V10``; time_us: the reports' own times.
         """
         unique, inverse = np.unique(phone_fields, return_inverse=True)
-        residents = [self._residents.get(key.tobytes(), NOBODY) for key in unique]
+        find = self._residents.get
+        residents = [find(key, NOBODY) for key in unique.tolist()]  # bytes, of a void
         terminal_id = np.array([resident.terminal_id for resident in residents], np.int32)[inverse]
         vehicle_id = np.array([(resident.vehicle_ids or (-1,))[-1] for resident in residents], np.int32)[inverse]
         since_us = np.array([(resident.from_us or (0,))[-1] for resident in residents], np.int64)[inverse]

@@ -46,15 +46,26 @@ class Deduplicator:
 
     def fresh(self, batch: PositionBatch) -> NDArray[np.bool_]:
         """One bool a row: False for a fix seen before, in this batch or an earlier one. Remembers the others."""
-        keys = np.empty(len(batch), _KEY)
-        keys["terminal_id"], keys["time_us"], keys["fix_hash"] = batch.terminal_id, batch.time_us, batch.fix_hash
-        raw = keys.tobytes()
-        size = _KEY.itemsize
+        columns = np.empty(len(batch), _KEY)
+        columns["terminal_id"], columns["time_us"], columns["fix_hash"] = (
+            batch.terminal_id,
+            batch.time_us,
+            batch.fix_hash,
+        )
+        keys: list[bytes] = columns.view(f"V{_KEY.itemsize}").tolist()
         from_us = int(batch.received_us.min(initial=NEVER))
         self._young_from_us = min(self._young_from_us, from_us)
         mask = np.ones(len(batch), np.bool_)
-        for row in range(len(batch)):
-            key = raw[row * size : row * size + size]
+        new = set(keys)
+        if (
+            len(new) == len(keys)
+            and len(self._young) + len(new) < self._generation
+            and self._young.isdisjoint(new)
+            and self._old.isdisjoint(new)
+        ):  # nearly always: no repeat at all
+            self._young |= new
+            return mask
+        for row, key in enumerate(keys):
             if key in self._young:
                 mask[row] = False
                 continue
