@@ -78,9 +78,7 @@ class BodyReader:
         shown = f"{len(value)} items" if is_list else _shown(span.name, value, label)
         self._row(span, _english(span.name), label.chinese, shown, label.unit, depth)
         if is_list:
-            into[span.name] = [
-                self._entry(part, label, depth + 1, number, where) for number, part in enumerate(span.parts, 1)
-            ]
+            into[span.name] = self._entries(span, label, depth + 1, where)
         elif is_ours or span.name not in _COUNTS:
             into[span.name] = _json(span.name, value)
         if label.within is not None and isinstance(value, bytes):
@@ -89,6 +87,17 @@ class BodyReader:
             names = label.bits.names(value, self.edition)
             into[label.bits.key] = [english for english, _ in names]
             self.notes.rows += [Row(None, b"", english, chinese, "1", "", depth + 1) for english, chinese in names]
+
+    def _entries(self, span: Span, label: Label, depth: int, where: str) -> list[Any]:
+        found = []
+        end = span.parts[0].begin
+        for number, part in enumerate(span.parts, 1):
+            if between := self._raw[end : part.begin]:
+                length = str(int.from_bytes(between, "big"))
+                self.notes.rows.append(Row(self._begin + end, between, "length", "长度", length, "bytes", depth))
+            found.append(self._entry(part, label, depth, number, where))
+            end = part.end
+        return found
 
     def _within(self, into: dict[str, Any], span: Span, form: Construct, depth: int, where: str) -> None:
         """The fields of bytes that have a record's form."""
@@ -161,7 +170,8 @@ class BodyReader:
         return found
 
     def _row(self, span: Span, name: str, chinese: str, shown: str, unit: str, depth: int) -> None:
-        raw = b"" if span.parts else self._raw[span.begin : span.end]  # the parts show theirs
+        end = span.parts[0].begin if span.parts else span.end  # the parts show theirs; here is a count, or a length
+        raw = self._raw[span.begin : end]
         self.notes.rows.append(Row(self._begin + span.begin, raw, name, chinese, shown, unit, depth))
 
 

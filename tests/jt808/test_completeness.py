@@ -12,7 +12,8 @@ import pytest
 from jt808 import Edition, UnknownMessage, body_edition, decode_body
 from jt808.fields import labels
 from jt808.messages import Direction, message_type, message_types
-from tests.jt808.vectors import vectors
+from jt808.messages.registry import UNCHECKED
+from tests.jt808.vectors import disagreements, vectors
 
 EDITIONS = {
     "2011": tuple(Edition),
@@ -121,6 +122,19 @@ CATALOGUE: tuple[tuple[int, str, str, int | None, str], ...] = (
 )
 """(id, U up or D down, since, answered with, Chinese name). None: an answer itself; packages are no answer by id."""
 
+LAYOUT_CHANGES: dict[int, tuple[str, ...]] = {
+    0x0100: ("2013", "2019"), 0x0102: ("2019",), 0x0104: ("2013",), 0x0107: ("2019",), 0x0201: ("2013",),
+    0x0700: ("2013",), 0x0702: ("2013", "2019"), 0x0801: ("2013",), 0x0802: ("2013",), 0x0900: ("2013",),
+    0x8003: ("2019",), 0x8103: ("2013",), 0x8300: ("2019",), 0x8301: ("2013",), 0x8303: ("2013",), 0x8304: ("2013",),
+    0x8401: ("2013",), 0x8500: ("2019",), 0x8600: ("2013", "2019"), 0x8602: ("2013", "2019"),
+    0x8604: ("2013", "2019"), 0x8606: ("2013", "2019"), 0x8700: ("2013",), 0x8800: ("2013",), 0x8900: ("2013",),
+}  # fmt: skip
+"""Editions that laid a body out anew, by the catalogue. What only changed its meaning is not among them: results of
+0x8001 (2013), bits and items of 0x0200 (2013, 2019), flags of 0x8300 (2013), parameters of 0x8103 (2019), commands of
+0x8105 (2019), events of 0x0800 (2013), resolutions of 0x8801 (2019)."""
+
+CLAUSES_IN_OUR_REFERENCE = {0x1205}
+
 NOT_OURS = {
     0x0F00: "reserved",
     0x8F00: "reserved",
@@ -139,10 +153,12 @@ def test_the_message_is_there(wanted: tuple[int, str, str, int | None, str]) -> 
     assert row.editions == EDITIONS[since]
     assert row.answer_id == answer_id
     assert row.chinese == chinese
-    assert row.name
+    assert row.name.isascii()
     assert row.clause
     assert row.body.__doc__
     assert all(label.chinese for label in labels(row.body).values())
+    has_number = "§" in row.clause
+    assert (UNCHECKED in row.clause) == (has_number and message_id not in CLAUSES_IN_OUR_REFERENCE)
     standard = {"1078": "JT/T 1078-2016 §", "Su-biao": "T/JSATL 12-2017"}.get(since, f"{max(since, '2013')} §")
     assert standard in row.clause
 
@@ -152,6 +168,16 @@ def test_no_other_message_is_there() -> None:
     assert listed == [row.message_id for row in message_types()]
     for message_id in NOT_OURS:
         assert decode_body(message_id, Edition.V2019, b"abc") == UnknownMessage(message_id, b"abc")
+
+
+def test_bodies_change_with_the_editions_that_changed_them() -> None:
+    for row in message_types():
+        changed = [
+            edition.value
+            for before, edition in zip(row.editions, row.editions[1:], strict=False)
+            if row.layouts[edition] is not row.layouts[before]
+        ]
+        assert tuple(changed) == LAYOUT_CHANGES.get(row.message_id, ()), hex(row.message_id)
 
 
 def test_answers_go_the_other_way() -> None:
@@ -164,10 +190,11 @@ def test_answers_go_the_other_way() -> None:
 
 
 def test_every_message_has_a_vector_for_each_form() -> None:
+    """One that is read and written again byte for byte: `test_vectors` holds that for those that do not disagree."""
     seen = {
         (vector.message_id, body_edition(vector.message_id, vector.edition, vector.body))
         for vector in vectors()
-        if message_type(vector.message_id)
+        if message_type(vector.message_id) and not {"body", "bytes"} & disagreements().get(vector.name, {}).keys()
     }
     missing = []
     for row in message_types():

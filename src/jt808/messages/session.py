@@ -91,10 +91,17 @@ REGISTER_FIXED_BYTES: Final = {Edition.V2011: 25, Edition.V2013: 37, Edition.V20
 
 
 def _register_edition(edition: Edition, body: bytes) -> Edition:
-    """The layout a 0x0100 has, by its length: a 2011 body is 25 bytes and a plate (8 or 9), one of 2013 at least 37."""
+    """The layout a 0x0100 has, by its length: a 2011 body is 25 bytes and a plate (8 or 9), one of 2013 at least 37.
+
+    A longer one of 2011, with a VIN for a plate, has a colour at byte 24 and letters or digits behind it, where 2013
+    has the padding of the model.
+    """
     if edition == Edition.V2019 and len(body) >= REGISTER_FIXED_BYTES[Edition.V2019]:
         return Edition.V2019
-    return Edition.V2013 if len(body) >= REGISTER_FIXED_BYTES[Edition.V2013] else Edition.V2011
+    if len(body) < REGISTER_FIXED_BYTES[Edition.V2013]:
+        return Edition.V2011
+    is_old = body[24] in PLATE_COLORS and body[36:37].isalnum() and body[25:37].isalnum()
+    return Edition.V2011 if is_old else Edition.V2013
 
 
 def _authentication_edition(edition: Edition, body: bytes) -> Edition:
