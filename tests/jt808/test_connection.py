@@ -299,7 +299,9 @@ def test_packages_that_are_gone_cannot_be_sent_again() -> None:
         assert isinstance(event, PackagesAsked)
         assert event.sent == 0
     connection.send(0x8108, bytes(2000), 0)
-    assert connection.receive_data(frame(0x0005, 2, b"\0\7\1\0\1"), NOW) == [PackagesAsked(0x0005, 2, 1, 0)]
+    assert connection.receive_data(frame(0x0005, 2, b"\0\7\1\0\1"), NOW) == [
+        PackagesAsked(0x0005, 2, 1, 0, b"\0\7\1\0\1")
+    ]
     assert connection.receive_data(frame(0x0005, 3, b"broken"), NOW) == [PackagesAsked(0x0005, 3, 0, 0)]
     with pytest.raises(UsageError):
         connection.send(0x8108, bytes(1023 * 65535 + 1))
