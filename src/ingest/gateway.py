@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fleet import SessionChange
 from ingest.certificates import Certificate
@@ -26,7 +26,6 @@ from ingest.counters import Counters
 from ingest.deadlines import Deadlines
 from ingest.draining import close_spread
 from ingest.identities import BLOCKED, Identities, IdentityFile
-from ingest.identity_sync import IdentitySync
 from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
 from ingest.journal.facts import GatewayStarted, encode_fact
 from ingest.links import Address, TcpLink, TerminalLink, TlsLink, UdpEndpoint, peer_text
@@ -55,6 +54,9 @@ from jt808.events import (
 from jt808.header import Edition, Header
 from jt808.messages import TerminalAuthentication
 from jt808.subpackage import Budget
+
+if TYPE_CHECKING:
+    from ingest.identity_sync import IdentitySync
 
 __all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
 
@@ -159,12 +161,21 @@ class Gateway:
         self.append(Kind.GATEWAY_STARTED, now_us, NO_PHONE, 13, 0, 0, encode_fact(GatewayStarted(now_us)), urgent=True)
         await self._control.open()
         if self.config.database_url is not None:
-            sync = IdentitySync(self.config.database_url, self._identities)
-            self._tasks.append(asyncio.create_task(sync.run(), name="identity sync"))
+            self._tasks.append(asyncio.create_task(self._synchronise(self.config.database_url), name="identity sync"))
         self._tasks.append(
             asyncio.create_task(give_back_for_ever(self.config.give_memory_back_s), name="give memory back")
         )
         return await self._listen()
+
+    async def _synchronise(self, dsn: str) -> None:
+        """The database's client takes a quarter of all the time that there is to load: terminals do not wait for it."""
+
+        def load() -> type[IdentitySync]:
+            from ingest.identity_sync import IdentitySync
+
+            return IdentitySync
+
+        await (await asyncio.to_thread(load))(dsn, self._identities).run()
 
     async def _listen(self) -> str:
         config = self.config

@@ -58,6 +58,11 @@ class RefusalGate:
         self._second = 0
         self._in_second = 0
 
+    @property
+    def is_first_of_second(self) -> bool:
+        """Was what passed last the first in its second?"""
+        return self._in_second == 1
+
     def passes(self, phone: str, now_us: int) -> bool:
         last = self._journaled.get(phone)
         if last is not None and now_us - last < REFUSED_AGAIN_AFTER_US:
@@ -138,7 +143,8 @@ class LoginDesk:
         phone = canonical_phone(header.phone)
         self._counters.count("registrations_refused", admission.reason)
         if self._gate.passes(phone, now_us):
-            log.info("terminal %s from %s is not taken in: %s", phone, link.peer, admission.reason)
+            if self._gate.is_first_of_second:  # a flood must not fill the log; all are listed or counted
+                log.info("terminal %s from %s is not taken in: %s", phone, link.peer, admission.reason)
             fact = RefusedRegistration(
                 received_us=now_us,
                 phone=phone,
