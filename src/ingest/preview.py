@@ -1,23 +1,29 @@
-"""The live map stays fresh while the database is away (P3): what waits in the journal is shown before it is stored."""
+"""The live map stays fresh while the database is away or a backlog is drained (P3): what waits in the journal is shown
+before it is stored."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from fleet import Bus, PositionsSeen
 from ingest.digest import Digester
 from ingest.journal import SqliteJournalReader
-from ingest.pipeline import MAX_RECORDS, PipelineStatus
+from ingest.pipeline import MAX_RECORDS, PipelineStatus, wall_clock_us
 
 log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 1.0
+BEHIND_S: Final = 3.0  # what waits longer than this to be stored is shown before
+AHEAD_GROUPS: Final = 2_000
+"""The newest groups of a backlog that are shown at once: a preview that begins when much waits already (a restart in
+the middle of it) begins with these. At 5,000 reports/s they hold 20 s; the map has the rest when it is stored."""
 
 
 class Preview:
-    """Reads ahead of the pipeline while that waits for the database, and publishes the newest fix of each vehicle.
+    """Reads ahead of the pipeline while that is behind, and publishes the newest fix of each vehicle.
 
     Nothing is judged, stored or remembered: the pipeline reads it all again. ``await run()`` in a task beside the
     pipeline's, in the same event loop; cancel it to end.
@@ -31,24 +37,31 @@ class Preview:
         status: PipelineStatus,
         *,
         period_s: float = PERIOD_S,
+        clock_us: Callable[[], int] = wall_clock_us,
     ) -> None:
         self._journal = journal
         self._digester = digester
         self._bus = bus
         self._status = status
         self._period_s = period_s
+        self._clock_us = clock_us
         self._shown = 0  # journal offset
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._period_s)
-            if self._status.running and not self._status.database_up:
+            if self._is_behind():
                 await self._show()
 
+    def _is_behind(self) -> bool:
+        status = self._status
+        return status.running and (not status.database_up or status.lag_s(self._clock_us()) > BEHIND_S)
+
     async def _show(self) -> None:
-        """All that came since the last time."""
-        while not self._status.database_up:
-            after = max(self._shown, self._status.offset)
+        """All that came since the last time, or the newest part of it."""
+        begin = max(self._shown, await self._journal.last_offset() - AHEAD_GROUPS)
+        while self._is_behind():
+            after = max(self._shown, self._status.offset, begin)
             groups = await self._journal.read(after, MAX_RECORDS)
             if not groups:
                 return

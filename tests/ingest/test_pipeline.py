@@ -14,7 +14,9 @@ import pytest
 
 from fleet import BatchStored, FleetChanged, PositionsSeen, RefusedRegistration, SessionsChanged
 from ingest import pipeline as pipeline_module
+from ingest import preview as preview_module
 from ingest.journal import GatewayStarted, Kind, Unregistered
+from ingest.pipeline import PipelineStatus
 from ingest.preview import Preview
 from store import Database, EmbeddedPostgres, migrate
 from store.queries import fixes
@@ -552,7 +554,9 @@ async def test_the_database_goes_in_the_middle_and_comes_back(mortal: tuple[Worl
 async def test_the_live_map_stays_fresh_meanwhile(mortal: tuple[World, EmbeddedPostgres]) -> None:
     world, postgres = mortal
     world.write(registered(), report(0))
-    preview = Preview(world.reader, world.digester, world.bus, world.pipeline.status, period_s=0.01)
+    preview = Preview(
+        world.reader, world.digester, world.bus, world.pipeline.status, period_s=0.01, clock_us=lambda: us(0)
+    )
     async with world.running() as pipeline:
         await until(lambda: pipeline.status.offset == 1)
         showing = asyncio.create_task(preview.run())
@@ -575,3 +579,25 @@ async def test_the_live_map_stays_fresh_meanwhile(mortal: tuple[World, EmbeddedP
     assert await world.positions("late") == [
         (at in (2, 9),) for at in (0, 1, 2, 3, 4, 9)
     ]  # as if nothing had been seen
+
+
+async def test_the_newest_of_a_backlog_is_shown_while_it_is_drained(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview_module, "AHEAD_GROUPS", 5)
+    one.write(registered(), report(0))
+    await one.drain()
+    for at in range(1, 31):
+        one.write(report(at))
+    status = PipelineStatus(offset=1, running=True, database_up=True, waiting_since_us=us(2))
+    preview = Preview(one.reader, one.digester, one.bus, status, period_s=0.01, clock_us=lambda: us(40))
+    showing = asyncio.create_task(preview.run())
+    await until(lambda: events(one, PositionsSeen))
+    one.write(report(31))  # beside the draining
+    await until(lambda: len(events(one, PositionsSeen)) == 2)
+    status.waiting_since_us = us(39)  # caught up, nearly
+    one.write(report(32))
+    await asyncio.sleep(0.1)
+    showing.cancel()
+    await asyncio.gather(showing, return_exceptions=True)
+    assert [event.positions.time_us.tolist() for event in events(one, PositionsSeen)] == [[us(30)], [us(31)]]
