@@ -81,10 +81,12 @@ class TerminalLink:
 
     def received(self, events: list[Any]) -> None:
         """After every read: do what the events ask for."""
-        if self.handle(events) or not events:  # nothing: perhaps a part of a sub-packaged message, with a deadline
+        if self.handle(events):
             while more := self.connection.receive_held(self.gateway.loop.time()):
                 self.handle(more)
             self.flush()
+            self._rearm()
+        elif self.connection.holds_packages:
             self._rearm()
 
     def handle(self, events: list[Any]) -> bool:

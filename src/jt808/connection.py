@@ -250,8 +250,15 @@ class TerminalConnection(LinkSender):
         """Other bounds from now on; ask for `next_deadline` again."""
         self._limits = limits
 
+    @property
+    def holds_packages(self) -> bool:
+        """Whether some of a sub-packaged message are here and others lack; then each read may bring the deadline
+        nearer, also one without events."""
+        return self._reassembler is not None and len(self._reassembler) > 0
+
     def next_deadline(self) -> float | None:
-        """When to call `on_time`; None once the link is closed. May move later without notice: ask again when due."""
+        """When to call `on_time`; None once the link is closed. May move later without notice: ask again when due; and
+        nearer only by what was received while `holds_packages`, a login, or `use_limits`."""
         if self.state is State.CLOSED:
             return None
         if self._plain is None:

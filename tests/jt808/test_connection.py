@@ -377,6 +377,39 @@ def test_missing_packages_are_asked_for() -> None:
     assert events == [PackagesDropped("package_expired", 0x0704, 1)]
 
 
+def test_interleaved_messages_are_asked_for_by_the_clock_alone_and_not_for_ever() -> None:
+    """Two of one id; nothing comes any more, the owner only keeps to the deadlines."""
+    connection = logged_in()
+    assert not connection.holds_packages
+    for serial_no, number in ((10, 1), (20, 1), (12, 3), (22, 3)):
+        connection.receive_data(package(serial_no, number, 3, b"%d" % serial_no), NOW)
+    assert connection.holds_packages
+    asked, dropped, deadline = [], [], connection.next_deadline()
+    while connection.holds_packages:
+        assert deadline is not None
+        dropped += connection.on_time(deadline)
+        asked += [(header.message_id, body.hex(), deadline - NOW) for header, body in sent(connection)]
+        later = connection.next_deadline()
+        assert later is not None
+        assert later > deadline
+        deadline = later
+    lists = "000a" + "01" + "0002", "0014" + "01" + "0002"
+    assert asked == [(0x8003, list_, at) for at in (2, 12, 22) for list_ in lists]
+    assert dropped == [PackagesDropped("package_expired", 0x0704, 2)] * 2
+    assert deadline == NOW + ConnectionLimits().idle_s
+
+
+def test_interleaved_messages_are_put_together() -> None:
+    connection = logged_in()
+    for serial_no, number in ((10, 1), (20, 1), (12, 3), (22, 3), (21, 2)):
+        events = connection.receive_data(package(serial_no, number, 3, b"%d" % serial_no), NOW)
+    assert events == [MessageReceived(0x0704, 20, b"202122", (20, 21, 22))]
+    assert connection.receive_data(package(11, 2, 3, b"11"), NOW) == [
+        MessageReceived(0x0704, 10, b"101112", (10, 11, 12))
+    ]
+    assert not connection.holds_packages
+
+
 def test_2019_is_asked_with_a_wide_count_and_2011_not_at_all() -> None:
     wide, silent = logged_in(PHONE_2019), logged_in(edition=Edition.V2011)
     data = build_frame(0x0704, PHONE_2019, 10, b"a", Edition.V2019, package=(2, 1))
