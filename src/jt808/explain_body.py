@@ -75,7 +75,7 @@ class BodyReader:
             self._record_field(into, span, label, depth, where)
             return
         is_list = isinstance(value, tuple) and len(span.parts) == len(value) and bool(value)
-        shown = f"{len(value)} items" if is_list else _shown(span.name, value, label)
+        shown = f"{len(value)} items" if is_list else _shown(span.name, value, label, span.end - span.begin)
         self._row(span, _english(span.name), label.chinese, shown, label.unit, depth)
         if is_list:
             into[span.name] = self._entries(span, label, depth + 1, where)
@@ -124,7 +124,14 @@ class BodyReader:
         if isinstance(described, Description):
             return self._described(span, described, depth, where)
         if not is_dataclass(value):
-            self._row(span, f"item {number}", label.chinese, _shown("", value, label), label.unit, depth)
+            self._row(
+                span,
+                f"item {number}",
+                label.chinese,
+                _shown("", value, label, span.end - span.begin),
+                label.unit,
+                depth,
+            )
             return _json("", value)
         self._row(span, f"item {number}", label.chinese, "", "", depth)
         inner: dict[str, Any] = {}
@@ -202,12 +209,12 @@ def _json(name: str, value: Any) -> Any:
     return f"0x{value:04X}" if name.endswith("message_id") else _plain(value)
 
 
-def _shown(name: str, value: Any, label: Label) -> str:
-    """The value for people."""
+def _shown(name: str, value: Any, label: Label, width: int) -> str:
+    """The value for people; it took ``width`` bytes."""
     if name.endswith("message_id"):
         row = message_type(value)
         return f"0x{value:04X}{' ' + row.name if row else ''}"
-    if value is None:
+    if value is None or value == ():
         return "none"
     if isinstance(value, datetime):
         return f"{_plain(value)} ({value.astimezone(CHINA_TIME):%Y-%m-%d %H:%M:%S} GMT+8)"
@@ -216,7 +223,7 @@ def _shown(name: str, value: Any, label: Label) -> str:
     if isinstance(value, bytes) and len(value) > MAX_HEX_BYTES:
         return f"{value[:MAX_HEX_BYTES].hex()}… ({len(value)} bytes)"
     if label.bits is not None:
-        return f"0x{value:08X}"
+        return f"0x{value:0{2 * width}X}"
     return f"{_plain(value)} {label.meaning(value)}".rstrip() if label.values else str(_plain(value))
 
 
