@@ -18,7 +18,7 @@ from ingest.directory import Directory
 from jt808 import Edition
 from jt808.explain import Explanation, explain_body
 from roadwarden.maintenance import database
-from roadwarden.parts import plausible
+from roadwarden.parts import engine_defaults, plausible
 from roadwarden.replay import REPORTS, replay
 from roadwarden.settings import Settings
 from store.queries import quarantine
@@ -122,13 +122,14 @@ def show(settings: Settings, row_id: int, as_json: bool) -> int:
 def again(settings: Settings, wanted: Filter, ids: Sequence[int] | None) -> int:
     digester = Digester(Directory(), plausible(settings))
     try:
-        done = _run(settings, lambda pool: replay(pool, digester, wanted, ids))
+        done = _run(settings, lambda pool: replay(pool, digester, wanted, ids, engine_defaults(settings)))
     except _Failed as error:
         return _fail(error)
     kinds = ", ".join(f"0x{message_id:04X}" for message_id in REPORTS)
     print(
         f"{done.tried:,} reports ({kinds}) tried: {done.moved:,} left the quarantine with {done.positions:,} new "
-        f"positions ({done.repeats:,} were stored already), {done.tried - done.moved:,} stay"
+        f"positions ({done.repeats:,} were stored already) and {done.alarms:,} late alarms, "
+        f"{done.tried - done.moved:,} stay"
     )
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,14 +11,15 @@ from typing import Any, Final
 import numpy as np
 from psycopg import AsyncConnection
 
-from fleet import Quarantined
+from alarms import AlarmEngine, EngineDefaults, Evaluation
+from fleet import ChangeKind, Commit, PositionBatch, Quarantined
 from ingest.digest import Digest, Digester
 from ingest.directory import phone_field
 from ingest.journal import EDITION_CODES, HEADER_DTYPE, Group, Kind
 from ingest.newest import Newest
 from ingest.records import BULK, LOCATION, LOCATION_ANSWER
 from store import Database, Writer
-from store.apply import quarantined
+from store.apply import alarm_changes, quarantined
 from store.queries import engine as engine_queries
 from store.queries import quarantine
 from store.queries.quarantine import Filter, Kept
@@ -27,6 +29,8 @@ log = logging.getLogger("roadwarden.replay")
 
 REPORTS: Final = (LOCATION, LOCATION_ANSWER, BULK)
 AT_ONCE: Final = 500  # rows of one transaction
+IDLE_STEP_US: Final = 60_000_000
+IDLE_STEPS: Final = 1440  # a day of silence ends any episode of late data
 
 
 @dataclass(slots=True)
@@ -37,33 +41,53 @@ class Replayed:
     moved: int = 0  # rows that are gone
     positions: int = 0  # that are new
     repeats: int = 0  # that were stored already
+    alarms: int = 0  # that rules found in them
 
 
-async def replay(database: Database, digester: Digester, wanted: Filter, ids: Sequence[int] | None) -> Replayed:
+async def replay(
+    database: Database,
+    digester: Digester,
+    wanted: Filter,
+    ids: Sequence[int] | None,
+    defaults: EngineDefaults | None = None,
+) -> Replayed:
     """Try the rows, oldest first, a transaction for some hundred: a row goes and its positions come together, so each
     moves exactly once, whatever is interrupted or runs beside it. Of a bulk report the items that are still bad stay,
     each as a row of its own.
 
-    The positions are stored as late data unless they are news of their vehicle; alarm rules do not see them, and they
-    are not forwarded.
+    They take the road of late data: whatever is newer than all that is known of its vehicle becomes its newest
+    position; all are judged at their own time by an engine of their own, whose alarms are marked late and ring no bell.
+    They are not forwarded (docs/decisions/0018).
     """
     done, writer, after_id = Replayed(), Writer(database), 0
+    engine = AlarmEngine(defaults)
     async with database.connection() as connection:
         upto_id = await quarantine.newest_id(connection)  # what we put back ourselves is not tried once more
+        engine.set_limits(await engine_queries.load_limits(connection))
+        engine.set_fences(await engine_queries.load_fences(connection))
     while True:
         async with database.connection() as connection:
             rows = await quarantine.lock(
                 connection, wanted, ids=ids, message_ids=REPORTS, after_id=after_id, upto_id=upto_id, limit=AT_ONCE
             )
             if not rows:
-                return done
+                break
             after_id = rows[-1].id
             await digester.directory.load(connection, sorted({row.phone for row in rows}))
-            await _move(connection, writer, digester, rows, done)
+            await _move(connection, writer, digester, engine, rows, done)
+    last = _closed(engine, time.time_ns() // 1000)
+    await writer.apply(Commit("", 0, alarm_changes=last.changes))
+    done.alarms += _begun(last)
+    return done
 
 
 async def _move(
-    connection: AsyncConnection[Any], writer: Writer, digester: Digester, rows: Sequence[Kept], done: Replayed
+    connection: AsyncConnection[Any],
+    writer: Writer,
+    digester: Digester,
+    engine: AlarmEngine,
+    rows: Sequence[Kept],
+    done: Replayed,
 ) -> None:
     gone: list[int] = []
     again: list[Quarantined] = []
@@ -77,6 +101,7 @@ async def _move(
             batches.append(digest)
     if not gone:
         return
+    new: list[PositionBatch] = []
     newest = Newest()
     for vehicle_id, time_us in await engine_queries.load_latest_times(connection):
         newest.load(vehicle_id, time_us)
@@ -85,9 +110,36 @@ async def _move(
         fresh = await writer.store_again(connection, digest.positions)
         done.positions += int(fresh.sum())
         done.repeats += int(len(fresh) - fresh.sum())
+        new.append(digest.positions.take(fresh))
+    evaluation = _judged(engine, new)
+    await alarm_changes(connection, evaluation.changes)
+    done.alarms += _begun(evaluation)
     await quarantine.remove(connection, gone)
     await quarantined(connection, again)
     done.moved += len(gone)
+
+
+def _judged(engine: AlarmEngine, batches: Sequence[PositionBatch]) -> Evaluation:
+    """What rules say of these, in the order of their own time. What they remember of them ends with the replay, so
+    nothing meets the memory of the running server's engine, which has lanes of its own."""
+    found = Evaluation()
+    rows = [batch.take(np.array([row])) for batch in batches for row in range(len(batch))]
+    for row in sorted(rows, key=lambda row: (int(row.time_us[0]), int(row.vehicle_id[0]))):
+        row.late[:] = True
+        found.changes += engine.evaluate(row).changes
+    return found
+
+
+def _closed(engine: AlarmEngine, received_us: int) -> Evaluation:
+    """The replay is over: what still runs ends at its last fix. The engine lets time pass in small steps only."""
+    found = Evaluation()
+    for step in range(IDLE_STEPS):
+        found.changes += engine.tick(received_us + step * IDLE_STEP_US).changes
+    return found
+
+
+def _begun(evaluation: Evaluation) -> int:
+    return sum(change.kind is ChangeKind.BEGIN for change in evaluation.changes)
 
 
 def _digest(digester: Digester, row: Kept) -> Digest | None:

@@ -94,6 +94,25 @@ async def test_of_a_bulk_report_only_what_is_still_bad_stays(world: World, monke
     assert [(row[0], row[3]) for row in await world.quarantine()] == [("undecodable", bulk(1, fix(2)[:9]))]
 
 
+async def test_what_comes_out_is_judged_as_late_data_in_the_order_of_its_own_time(world: World) -> None:
+    emergency, tampered = 1, 1 << 1
+    world.write(
+        report(3, STRANGER), report(1, STRANGER, received=4), report(2, STRANGER, alarm=emergency, received=5),
+        report(4, STRANGER, alarm=tampered),
+    )  # fmt: skip
+    await world.drain()
+    world.write(registered(STRANGER, "辽A70007"), report(50, STRANGER))
+    pipeline = await world.drain()
+    assert await again(world) == Replayed(tried=4, moved=4, positions=4, alarms=2)
+    rows = await world.rows(
+        "SELECT rule, late, extract(epoch FROM begin_time)::bigint - 1793505600, "
+        "extract(epoch FROM end_time)::bigint - 1793505600 FROM alarms ORDER BY begin_time"
+    )
+    assert rows == [("terminal.emergency", True, 2, 3), ("terminal.overspeed", True, 4, 4)]
+    assert await world.rows("SELECT FROM rule_states") == []  # the running engine's memory is its own
+    assert pipeline.status.counts["stored"] == 1
+
+
 async def test_filters_choose_what_is_tried(world: World) -> None:
     world.write(report(1, STRANGER), report(2, STRANGER), Rec(fix(3)[:9], phone=STRANGER, received=4), report(4))
     await world.drain()
