@@ -138,17 +138,20 @@ def bench() -> None:
 
 
 @app.command()
-def backup(target: Annotated[Path, typer.Argument(help="a new file")]) -> None:
-    """Write the whole database to one file (pg_dump's custom format); the server may run."""
+def backup(
+    target: Annotated[Path, typer.Argument(help="a new file")],
+    media: Annotated[bool, typer.Option(help="the media files, too, to FILE.media.tar")] = True,
+) -> None:
+    """Write the whole database to one file (pg_dump's custom format), and the media files beside it; the server may run."""
     settings = settings_or_exit()
     from roadwarden.maintenance import backup as run
 
-    raise typer.Exit(run(settings, target))
+    raise typer.Exit(run(settings, target, with_media=media))
 
 
 @app.command()
 def restore(source: Annotated[Path, typer.Argument(help="a file that `backup` wrote")]) -> None:
-    """Fill an empty database from a backup; refuses one that holds data."""
+    """Fill an empty database from a backup, and the media folder from the archive beside it; refuses one that holds data."""
     settings = settings_or_exit()
     from roadwarden.maintenance import restore as run
 

@@ -154,6 +154,8 @@ class Core:
                 lag_s=self.pipeline.status.lag_s(wall_clock_us()),
                 gateway=gateway,
                 roles=read_roles(self._settings.run_dir),
+                unfiled_bytes=self.media.unfiled_bytes,
+                is_media_failing=self.media.is_failing,
             )
             self._notices = notices(seen, time.time())
 

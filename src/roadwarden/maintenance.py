@@ -1,4 +1,4 @@
-"""`roadwarden migrate`, `backup`, `restore`: what is done to the whole database."""
+"""`roadwarden migrate`, `backup`, `restore`: what is done to the whole database, and the media files with it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 
 import store
+from roadwarden.media_archive import archive_of, pack, unpack
+from roadwarden.parts import media_path
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
 from store.cluster import wheel_bin_dir
 from store.embedded import EmbeddedPostgres
+from store.media_folder import MediaFolder
 
 
 @contextlib.contextmanager
@@ -63,7 +67,8 @@ def migrate(settings: Settings) -> int:
     return 0
 
 
-def backup(settings: Settings, target: Path) -> int:
+def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
+    """The database first, the media files afterwards: what a row of the dump refers to is in the archive."""
     program = _program(settings, "pg_dump")
     if program is None:
         return _fail("pg_dump is not here: install PostgreSQL's client programs (Debian: postgresql-client)")
@@ -78,6 +83,34 @@ def backup(settings: Settings, target: Path) -> int:
         return _fail(f"backup failed: {error}")
     os.replace(partial, target)
     print(f"{target}: {target.stat().st_size:,} bytes")
+    return _backup_media(settings, archive_of(target), with_media)
+
+
+def _backup_media(settings: Settings, archive: Path, with_media: bool) -> int:
+    folder = MediaFolder(media_path(settings))
+    if not with_media:
+        print(f"left out: the media files in {folder.root}")
+        return 0
+    if not folder.root.is_dir():
+        print("there are no media files")
+        return 0
+    try:
+        done = pack(folder, archive)
+    except OSError as error:
+        return _fail(f"the media files could not be written to {archive}: {error}; the database's dump is whole")
+    print(f"{archive}: {done.files:,} media files, {done.size_bytes:,} bytes")
+    return 0
+
+
+def _restore_media(settings: Settings, archive: Path) -> int:
+    if not archive.is_file():
+        print(f"no media files: there is no {archive}")
+        return 0
+    try:
+        done = unpack(MediaFolder(media_path(settings)), archive)
+    except (OSError, tarfile.TarError) as error:
+        return _fail(f"the database is restored, its media files are not: {archive}: {error}")
+    print(f"{done.files:,} media files, {done.size_bytes:,} bytes" + (f"; {done.wrong} wrong" if done.wrong else ""))
     return 0
 
 
@@ -99,4 +132,4 @@ def restore(settings: Settings, source: Path) -> int:
     except (store.StoreError, psycopg.Error, subprocess.CalledProcessError) as error:
         return _fail(f"restore failed: {error}")
     print("restored")
-    return 0
+    return _restore_media(settings, archive_of(source))

@@ -29,6 +29,8 @@ class Seen:
     lag_s: float  # age of the oldest report that is not stored
     gateway: Mapping[str, float] = field(default_factory=dict)  # its gauges; {}: it does not answer
     roles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unfiled_bytes: int = 0  # of media that could not be written to their files
+    is_media_failing: bool = False
 
 
 def read_roles(run_dir: Path) -> dict[str, dict[str, float]]:
@@ -70,6 +72,10 @@ def notices(seen: Seen, now_s: float) -> list[Notice]:
     if gateway.get("gateway_disk_low"):
         free = gateway["gateway_disk_free_bytes"] / 2**20
         say("disk_low", "error", f"the disk of the journal has only {free:,.0f} MiB left")
+    if seen.is_media_failing:
+        waiting = seen.unfiled_bytes / 2**20
+        detail = f"photos and films cannot be written to their folder; {waiting:,.1f} MiB wait in the database"
+        say("media_failing", "error", detail)
     if not seen.is_database_up:
         say("database_away", "error", "the database does not answer: reports wait in the journal")
     elif seen.lag_s > BEHIND_S:
