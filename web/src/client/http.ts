@@ -54,6 +54,9 @@ export async function request<T>(method: string, path: string, options: RequestO
   let body: BodyInit | undefined
   if (options.body instanceof FormData) {
     body = options.body
+  } else if (options.body instanceof Blob) {
+    headers['Content-Type'] = 'application/octet-stream'
+    body = options.body
   } else if (options.body !== undefined) {
     headers['Content-Type'] = 'application/json'
     body = JSON.stringify(options.body)

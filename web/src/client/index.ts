@@ -9,15 +9,21 @@ import type {
   AuditEntry,
   Colleague,
   Command,
+  CommandGroup,
+  CommandKindRow,
+  Firmware,
   Geofence,
   ImportResult,
+  Media,
   NewCommand,
+  NewCommandGroup,
   NewGeofence,
   NewPlatform,
   NewUser,
   NewVehicle,
   Organization,
   Page,
+  ParameterType,
   Platform,
   Readiness,
   Settings,
@@ -28,7 +34,7 @@ import type {
   Vehicle,
 } from './types'
 
-export { ApiProblem, onExpired } from './http'
+export { ApiProblem, onExpired, url } from './http'
 export type * from './types'
 
 const get = <T>(path: string, query?: Query) => request<T>('GET', path, { query })
@@ -89,8 +95,24 @@ export const api = {
   alarmRules: () => all<AlarmRule>('alarm-rules'),
 
   commands: (query?: Query) => get<Page<Command>>('commands', query),
+  readCommand: (id: string) => get<Command>(`commands/${id}`),
+  confirmCommand: (id: string, plate: string) => post<Command>(`commands/${id}/confirm`, { plate }),
+  cancelCommand: (id: string) => post<Command>(`commands/${id}/cancel`),
+  commandKinds: () => all<CommandKindRow>('command-kinds', { limit: null }),
+  commandGroups: (query?: Query) => get<Page<CommandGroup>>('command-groups', query),
+  commandGroup: (body: NewCommandGroup) => post<CommandGroup>('command-groups', body),
+  confirmGroup: (id: string, vehicles: number) => post<CommandGroup>(`command-groups/${id}/confirm`, { vehicles }),
+  cancelGroup: (id: string) => post<CommandGroup>(`command-groups/${id}/cancel`),
+  parameterTypes: () => all<ParameterType>('parameter-types', { limit: null }),
+
+  firmware: () => all<Firmware>('firmware'),
+  uploadFirmware: (file: File, query: Query) => request<Firmware>('POST', 'firmware', { body: file, query }),
+  deleteFirmware: (id: number) => remove(`firmware/${id}`),
+
+  media: (query?: Query) => get<Page<Media>>('media', query),
+  deleteMedia: (id: number) => remove(`media/${id}`),
+
   command: (body: NewCommand) => post<Command>('commands', body),
-  locate: (vehicle_id: number) => post<Command>('commands', { vehicle_id, kind: 'locate' }),
 
   geofences: () => all<Geofence>('geofences'),
   createGeofence: (body: NewGeofence) => post<Geofence>('geofences', body),

@@ -1,7 +1,7 @@
 /** The one live picture of the page: positions, alarms, commands, counters, and how old they are. */
 
 import { computed, shallowReactive, shallowRef } from 'vue'
-import { api, type Alarm, type Command, type Geofence, type Organization, type Stats, type Vehicle } from '@/client'
+import { api, type Alarm, type Command, type CommandGroup, type Geofence, type Media, type Organization, type Stats, type Vehicle } from '@/client'
 import { AlarmStore } from './alarms'
 import { LiveController, type LinkPhase } from './controller'
 import { PositionStore } from './positions'
@@ -12,14 +12,19 @@ export { STATE_KEYS, VehicleState, type StateKey } from './positions'
 /** Data older than this is not a live picture any more. */
 export const STALE_MS = 10_000
 const KEEP_COMMANDS = 500
+const KEEP_GROUPS = 100
+const KEEP_MEDIA = 500
 
 export const positions = new PositionStore()
 export const alarms = new AlarmStore(positions)
 export const vehicles = new Map<number, Vehicle>()
 export const commands = new Map<string, Command>()
+export const commandGroups = new Map<string, CommandGroup>()
+/** What came up while this page was open; older media are asked for where they are shown. */
+export const media = new Map<number, Media>()
 
 /** Counters that change when the thing of that name did; read one inside a computed to follow it. */
-export const version = shallowReactive({ positions: 0, alarms: 0, vehicles: 0, commands: 0, fences: 0 })
+export const version = shallowReactive({ positions: 0, alarms: 0, vehicles: 0, commands: 0, groups: 0, media: 0, fences: 0 })
 
 export const phase = shallowRef<LinkPhase>('connecting')
 export const stats = shallowRef<Stats | null>(null)
@@ -38,8 +43,10 @@ export const hasData = computed(() => stats.value !== null)
 
 type AlarmListener = (fresh: Alarm[]) => void
 type CommandListener = (changed: Command[]) => void
+type MediaListener = (fresh: Media[]) => void
 const alarmListeners = new Set<AlarmListener>()
 const commandListeners = new Set<CommandListener>()
+const mediaListeners = new Set<MediaListener>()
 
 export function onFreshAlarms(listener: AlarmListener): () => void {
   alarmListeners.add(listener)
@@ -49,6 +56,11 @@ export function onFreshAlarms(listener: AlarmListener): () => void {
 export function onCommands(listener: CommandListener): () => void {
   commandListeners.add(listener)
   return () => commandListeners.delete(listener)
+}
+
+export function onMedia(listener: MediaListener): () => void {
+  mediaListeners.add(listener)
+  return () => mediaListeners.delete(listener)
 }
 
 let onRefused: () => void = () => {}
@@ -85,6 +97,8 @@ const controller = new LiveController(
         keepCommands(message.commands)
         for (const listener of commandListeners) listener(message.commands)
       }
+      if (message.command_groups.length) keepGroups(message.command_groups)
+      if (message.media.length) keepMedia(message.media)
       if (message.fleet.length) void readLists(message.fleet)
     },
     refused: () => onRefused(),
@@ -116,6 +130,8 @@ export function stopLive(): void {
   positions.clear()
   alarms.reset([])
   commands.clear()
+  commandGroups.clear()
+  media.clear()
   vehicles.clear()
   stats.value = null
 }
@@ -145,6 +161,23 @@ export function keepCommands(changed: Command[]): void {
     commands.delete(oldest)
   }
   version.commands++
+}
+
+export function keepGroups(changed: CommandGroup[]): void {
+  for (const group of changed) commandGroups.set(group.id, group)
+  const byAge = [...commandGroups.values()].sort((a, b) => (a.created_at < b.created_at ? 1 : -1))
+  for (const group of byAge.slice(KEEP_GROUPS)) commandGroups.delete(group.id)
+  version.groups++
+}
+
+function keepMedia(fresh: Media[]): void {
+  for (const one of fresh) media.set(one.id, one)
+  for (const id of media.keys()) {
+    if (media.size <= KEEP_MEDIA) break
+    media.delete(id)
+  }
+  version.media++
+  for (const listener of mediaListeners) listener(fresh)
 }
 
 /** Read again what the server says has changed. A failure is left to the next change or reconnect. */
@@ -190,6 +223,7 @@ async function readFences(): Promise<void> {
 }
 
 async function readCommands(): Promise<void> {
-  const page = await api.commands({ limit: 100 })
+  const [page, groups] = await Promise.all([api.commands({ limit: 100 }), api.commandGroups({ limit: 50 })])
   keepCommands([...page.items].reverse())
+  keepGroups(groups.items)
 }

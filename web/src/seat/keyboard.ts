@@ -66,7 +66,7 @@ function isWriting(target: EventTarget | null): boolean {
 
 /** A dialog or an open menu has the keyboard to itself. */
 function isCovered(): boolean {
-  const floating = document.querySelectorAll<HTMLElement>('.el-overlay, .el-popper[aria-hidden="false"]:not([role="tooltip"])')
+  const floating = document.querySelectorAll<HTMLElement>('.el-overlay, .el-popper[aria-hidden="false"]:not([role="tooltip"]), .covers[aria-hidden="false"]')
   return [...floating].some((element) => element.style.display !== 'none')
 }
 

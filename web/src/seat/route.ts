@@ -22,6 +22,8 @@ const text = (name: string) => {
 
 export const selectedId = computed(() => Number(text('v')) || null)
 export const tab = computed<Tab>(() => TABS.find((name) => name === text('tab')) ?? 'alarms')
+/** Single commands, or those to many. */
+export const commandView = computed<'single' | 'groups'>(() => (text('view') === 'groups' ? 'groups' : 'single'))
 export const alarmId = computed(() => text('a') || null)
 /** On a phone one panel fills the page. */
 export const panel = computed(() => text('panel') || 'map')
@@ -55,8 +57,8 @@ export function selectAlarm(id: string | null, vehicleId: number | null): void {
   go({ a: id, v: vehicleId, tab: null, from: null, to: null }, false)
 }
 
-export function openTab(next: Tab): void {
-  go({ tab: next === 'alarms' ? null : next }, false)
+export function openTab(next: Tab, view: 'single' | 'groups' = 'single'): void {
+  go({ tab: next === 'alarms' ? null : next, view: view === 'single' ? null : view }, false)
 }
 
 export function openPanel(next: string): void {

@@ -3,8 +3,8 @@
 import { computed, shallowRef } from 'vue'
 import { api, type Alarm, type Vehicle } from '@/client'
 import { t } from '@/l10n'
-import { keepAlarm, keepCommands, vehicles, version } from '@/live'
-import { complain, say } from '@/ui/notify'
+import { keepAlarm, vehicles, version } from '@/live'
+import { complain } from '@/ui/notify'
 import { stored } from '@/ui/stored'
 import { canAct } from './session'
 
@@ -13,6 +13,10 @@ export const watched = computed<ReadonlySet<number>>(() => new Set(watchedIds.va
 
 export function toggleWatched(id: number): void {
   watchedIds.value = watched.value.has(id) ? watchedIds.value.filter((other) => other !== id) : [...watchedIds.value, id]
+}
+
+export function clearWatched(): void {
+  watchedIds.value = []
 }
 
 /** The map keeps this one in its middle. */
@@ -26,7 +30,6 @@ export function toggleFollow(id: number): void {
 export const lookAt = shallowRef<{ latitudeDeg: number; longitudeDeg: number; zoom?: number } | null>(null)
 
 /** Dialogs that any part of the page may open. */
-export const texting = shallowRef<Vehicle | null>(null)
 export const isHelpOpen = shallowRef(false)
 
 export function vehicleOf(id: number | null): Vehicle | undefined {
@@ -50,19 +53,5 @@ export async function takeOver(alarm: Alarm): Promise<void> {
     keepAlarm(await api.takeOverAlarm(alarm.id))
   } catch (error) {
     complain(t('alarm.claimFailed'), error)
-  }
-}
-
-export function writeText(vehicle: Vehicle | undefined): void {
-  if (canAct.value && vehicle?.phone) texting.value = vehicle
-}
-
-export async function locate(vehicle: Vehicle | undefined): Promise<void> {
-  if (!canAct.value || !vehicle?.phone) return
-  try {
-    keepCommands([await api.locate(vehicle.id)])
-    say(t('command.locateQueued', { plate: vehicle.plate }))
-  } catch (error) {
-    complain(t('command.failed'), error)
   }
 }

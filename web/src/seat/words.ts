@@ -1,8 +1,11 @@
 /** How an alarm, a command or a vehicle's state reads in a line. */
 
-import type { Alarm, Command, TextCommand } from '@/client'
+import type { Alarm, Command, CommandGroup } from '@/client'
 import { isChinese, t, word } from '@/l10n'
+import { fences } from '@/live'
 import { placeName } from '@/map/core/places'
+import { FORMS } from './commands'
+import { hexId, parameterName, parameterValue } from './parameters'
 
 export function ruleName(alarm: Pick<Alarm, 'rule_name' | 'rule_name_en' | 'rule'>): string {
   const name = (isChinese.value ? alarm.rule_name : alarm.rule_name_en) || alarm.rule
@@ -31,16 +34,55 @@ export function alarmSentence(alarm: Alarm): string {
   return [alarm.plate, ruleName(alarm), alarmFact(alarm), alarmPlace(alarm)].filter(Boolean).join(' ')
 }
 
-export function commandWords(command: Command): string {
-  const { text } = command.payload as Partial<TextCommand>
-  return text ?? ''
+type Said = Pick<Command | CommandGroup, 'kind' | 'payload'>
+
+/** What a command says, in a line: `通道 1 · 3 张`, `最高速度 100 km/h`. */
+export function commandWords(command: Said): string {
+  const { kind, payload } = command
+  if (typeof payload.text === 'string') return payload.text
+  if (kind === 'parameters_set') {
+    const parameters = payload.parameters as { id: number; value?: unknown; raw?: string }[]
+    return parameters.map((one) => `${parameterName(one.id)} ${one.raw ?? parameterValue(one.id, one.value)}`).join(' · ')
+  }
+  if (kind === 'upgrade') return [payload.version, payload.manufacturer_id].filter(Boolean).join(' · ')
+  if (kind === 'area_set') return String(payload.name ?? fences.value.find((fence) => fence.id === payload.geofence_id)?.name ?? '')
+  if (kind === 'raw') return `${hexId(Number(payload.message_id))} ${String(payload.body ?? '')}`
+  const form = FORMS.find((one) => one.kind === kind)
+  const words = (form?.fields ?? []).filter((field) => !field.when || field.when(payload)).map((field) => {
+    const value = payload[field.name]
+    if (value === undefined || value === null || value === '') return ''
+    if (field.type === 'choice') return optionWords(field.options, value)
+    if (field.type === 'choices') return (value as unknown[]).map((one) => optionWords(field.options, one)).join('、')
+    if (field.type === 'flag') return value === true && field.initial === false ? t(field.words) : ''
+    if (field.type === 'number') return value === 0 && field.name === 'interval_s' ? '' : `${t(field.words)} ${String(value)}${field.unit ? ` ${field.unit}` : ''}`
+    return Array.isArray(value) ? value.map((one: Record<string, unknown>) => Object.values(one ?? {}).join(' ')).join('、') : String(value)
+  })
+  return words.filter(Boolean).join(' · ')
 }
 
-/** Why it went wrong, or what came back. */
+function optionWords(options: { value: string | number; words: Parameters<typeof t>[0] }[], value: unknown): string {
+  const option = options.find((one) => one.value === value)
+  return option ? t(option.words) : String(value)
+}
+
+/** Why it went wrong, or what came back, in words of the watch; the server's own where there are no better ones. */
 export function commandOutcome(command: Command): string {
-  if (command.reason) return command.reason
   if (command.state === 'refused' && command.result !== null) return word('result', String(command.result))
+  if (command.state === 'timed_out') return t('outcome.timedOut', { n: command.attempts })
+  if (command.state === 'expired') return command.confirm_by && !command.confirmed_at ? t('outcome.notConfirmed') : t('outcome.expired')
+  if (command.state === 'cancelled') return t('outcome.cancelled')
+  if (command.reason) return command.reason
+  if (command.kind === 'photo' && command.progress?.arrived) return t('outcome.photos', { n: command.progress.arrived })
+  if (command.state === 'acknowledged' && command.is_open) return t('outcome.waits')
+  if (command.state === 'answered') return t('outcome.answered')
   return ''
+}
+
+/** How far it is, 0 to 1; null where nothing is counted. */
+export function commandShare(command: Command): number | null {
+  const { progress } = command
+  if (!progress?.total) return null
+  return Math.min(1, (progress.arrived ?? Math.max(progress.sent ?? 0, progress.acknowledged ?? 0)) / progress.total)
 }
 
 export function codeName(code: string | null): string {
@@ -48,7 +90,7 @@ export function codeName(code: string | null): string {
 }
 
 export function isOver(command: Command): boolean {
-  return command.state !== 'queued' && command.state !== 'sent'
+  return !command.is_open
 }
 
 export function isGood(command: Command): boolean {
