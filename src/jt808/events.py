@@ -121,7 +121,7 @@ class PackagesAsked:
 class LinkEnded:
     """The link must be closed: write what `data_to_send` has, then close.
 
-    `reason`: unauthenticated_time, unauthenticated_bytes, idle.
+    `reason`: unauthenticated_time, unauthenticated_bytes, idle, junk, packages_incomplete.
     """
 
     reason: str
