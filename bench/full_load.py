@@ -78,6 +78,7 @@ def _loaded(folder: Path, links: int, seconds: float, seed: int, out: Outcome, *
         stored_per_s = stored / (time.time() - result.began_at)
         per_report = cost.Cost.now(running, connection).since(before, stored)
         alarms = count(connection, "alarms")
+        print("  holding the account against the rows", flush=True)
         verdict = account.compare(folder / "account", connection)
     latencies = load.latencies()
     windows = [
@@ -136,7 +137,11 @@ def watch(load: Loading, running: server.Server, what: str, every_s: float = 15.
         time.sleep(0.2)
         if time.monotonic() >= next_at:
             next_at += every_s
-            told = running.metrics()
+            try:
+                told = running.metrics()
+            except OSError as error:
+                print(f"  {what}: no figures just now ({error})", flush=True)
+                continue
             answered = told.get("roadwarden_gateway_messages_received_total", 0)
             stored = told.get("roadwarden_pipeline_stored_total", 0)
             lag = told.get("roadwarden_pipeline_journal_lag_seconds", 0)

@@ -36,7 +36,7 @@ from simulators import wire
 from simulators.wire import Identity
 
 HANDSHAKE_S: Final = 60.0
-LAST_ANSWERS_S: Final = 30.0
+LAST_ANSWERS_S: Final = 60.0
 FRAMES_AT_ONCE: Final = 256
 FIRST_SERIAL_NO: Final = 2
 ON_THE_WAY: Final = 256  # reports of a link, at a fixed rate; what is due beyond that is held back and counted

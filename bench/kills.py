@@ -29,7 +29,7 @@ TERMINALS: Final = 500
 FAULTS: Final = LinkFaults(lose=0.005, repeat=0.02, swap=0.01, damage=0.005, delay=0.02, cut=0.001, max_delay_s=0.3)
 TIMING: Final = replace(FAST, interval_s=1.0, parked_interval_s=1.0, answer_timeout_s=2.0)
 VICTIMS: Final = ("gateway", "core", "postgres", "all")
-PATIENCE_S: Final = 180.0
+PATIENCE_S: Final = 300.0
 LAST_ANSWERS_S: Final = 120.0
 PAUSE_S: Final = (0.2, 2.0)  # between the first answer after a blow and the next blow
 

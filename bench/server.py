@@ -20,10 +20,11 @@ from typing import Any, Final
 import psycopg
 
 from bench import processes
+from roadwarden.process import PARENT
 from store.embedded import EmbeddedPostgres
 
-START_S: Final = 120.0
-STOP_S: Final = 30.0
+START_S: Final = 300.0
+STOP_S: Final = 60.0
 ASK_S: Final = 30.0
 PASSWORD: Final = "benchmark"
 
@@ -84,7 +85,7 @@ class Server:
         with self.log.open("a") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "roadwarden.cli", "serve"],
-                env=self._environment | ports,
+                env=self._environment | ports | {PARENT: str(os.getpid())},  # it ends with us, however we end
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -50,10 +50,10 @@ def hostile_links(scale: float, seed: int) -> Outcome:
     out = Outcome()
     good, bad = max(30, int(2000 * scale)), max(30, int(2000 * scale))
     is_long = scale >= 1
-    pairs, window_s = (PAIRS, WINDOW_S) if is_long else (2, 2.0)
+    pairs, window_s = (PAIRS, WINDOW_S) if is_long else (1, 2.0)
     limits = LIMITS
     if not is_long:
-        limits = {"idle_s": 6.0, "write_stall_s": 2.0, "write_high_water_bytes": 1000, "messages_per_s": 2000.0}
+        limits = {"idle_s": 12.0, "write_stall_s": 2.0, "write_high_water_bytes": 1000, "messages_per_s": 2000.0}
     with tempfile.TemporaryDirectory(prefix="roadwarden-siege-") as name:
         folder = Path(name)
         with (

@@ -58,7 +58,10 @@ class Watch:
                 self._add(f"RSS of the {part}", _sum(lambda pid: processes.resident_bytes(pid)[0], of))
                 self._add(f"open files of the {part}", _sum(processes.open_files, of))
                 self._add(f"threads of the {part}", _sum(processes.threads, of))
-        told = self.running.metrics()
+        try:
+            told = self.running.metrics()
+        except OSError:  # it shows: what is not told fails the row
+            told = {}
         for role in ("gateway", "core"):
             self._add(f"asyncio tasks of the {role}", told.get(f"roadwarden_{role}_asyncio_tasks", float("nan")))
         self._add("journal on disk", told.get("roadwarden_gateway_journal_size_bytes", float("nan")))
@@ -107,6 +110,7 @@ def soak(is_short: bool, seed: int, minutes: float | None = None) -> Outcome:
             watch.forget_after(result.began_at + result.seconds - every_s)
             wait_stored(connection, result.answered)
             _settled(running, links)
+            print("  holding the account and the counters against what is stored", flush=True)
             requests = running.requests
             metrics = running.metrics()
             verdict = account.compare(folder / "account", connection)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PASSWORD = "a test's own password"
-START_S = 90.0
+START_S = 180.0
 
 
 class Client:
@@ -101,7 +101,7 @@ class Server:
         self.wait_ready(client)
         return client
 
-    def wait_ready(self, client: Client, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, client: Client, timeout_s: float = 180.0) -> None:
         until = time.monotonic() + timeout_s
         while True:
             try:
@@ -125,7 +125,7 @@ class Server:
         assert self.process.stdout is not None
         self.process.stdout.close()
 
-    def stop(self, timeout_s: float = 10.0) -> float:
+    def stop(self, timeout_s: float = 60.0) -> float:
         """SIGTERM; seconds until it had ended."""
         if self.process is None or self.process.poll() is not None:
             return 0.0

@@ -36,7 +36,7 @@ class Answer:
 class WireTerminal:
     """One TCP link. Every read has a time limit, so a missing answer fails a test instead of hanging it."""
 
-    def __init__(self, address: tuple[str, int], phone_field: bytes, timeout_s: float = 20.0) -> None:
+    def __init__(self, address: tuple[str, int], phone_field: bytes, timeout_s: float = 60.0) -> None:
         self.phone_field = phone_field
         self.serial_no = 0
         self.socket = socket.create_connection(address, timeout=timeout_s)

@@ -15,7 +15,7 @@ from simulators.terminal import FAST
 from tests.simulators.platform import Platform, PlatformServer
 
 
-async def come_true(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+async def come_true(condition: Callable[[], bool], timeout_s: float = 90.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110  (what is waited for happens in another task)
             await asyncio.sleep(0.02)
