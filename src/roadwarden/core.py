@@ -256,6 +256,7 @@ class Core:
             f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged().items()
         }
         lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
+        sent = {f"commands_{name}_total": float(count) for name, count in self.commands.counts.items()}
         starts = {
             f"role_starts_total{{role={name}}}": float(role["starts"])
             for name, role in read_roles(self._settings.run_dir).items()
@@ -263,6 +264,7 @@ class Core:
         return (
             self._retention.metrics()
             | starts
+            | sent
             | counts
             | failures
             | ignored

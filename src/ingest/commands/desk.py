@@ -46,6 +46,7 @@ RETRY_S: Final = 1.0  # database or gateway away
 IDLE_S: Final = 30.0  # a look at the rows even when nothing was heard
 BATCH: Final = 200  # of a look: what is due, and single commands
 GROUP_BATCH: Final = 50  # of a look and a group
+MOST_ASKED: Final = 100  # times that a terminal may ask for packages
 OFFLINE: Final = "the terminal is off-line"
 
 
@@ -205,7 +206,7 @@ class CommandDesk:
 
     async def _is_asked(self, command: QueuedCommand) -> bool:
         """Whether the terminal wants packages of it: then it is there, and patience is not over."""
-        if command.kind != "upgrade":
+        if command.kind != "upgrade" or command.attempts >= self._limits.attempts + MOST_ASKED:
             return False
         async with self._database.connection() as connection:
             transfer = await command_queue.transfer(connection, command.id)

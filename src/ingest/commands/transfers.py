@@ -74,6 +74,7 @@ class Transfers:
         body = self._body(command)
         if len(self._tasks) >= self._limits.transfers:
             async with self._database.connection() as connection:
+                await command_queue.requeue(connection, command.id, was_sent=False)
                 await command_queue.park(connection, command.id, "waits for other upgrades to be through")
             return
         serial_no = command.serial_no
@@ -126,24 +127,28 @@ class Transfers:
 
     async def _run(self, command: QueuedCommand, body: UpgradeBody, is_resumed: bool) -> None:
         """Until all went out, or it cannot go on; patient with database and gateway."""
-        while True:
+        is_going = True
+        while is_going:
             try:
                 if is_resumed:
                     async with self._database.connection() as connection:
                         await command_queue.begin_transfer(connection, command.id, again=False, window=WINDOW)
                     is_resumed = False
-                if not await self._burst(command, body):
-                    break
+                is_going = await self._burst(command, body)
+                if not is_going:
+                    async with self._database.connection() as connection:
+                        await command_queue.unpark(connection)  # another may have waited for its turn
             except (psycopg.OperationalError, ControlUnavailable):
                 await asyncio.sleep(RETRY_S)
-                is_resumed = True
+                is_resumed = is_going = True
             except OSError as error:
                 log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
+                is_going = False
                 async with self._database.connection() as connection:
                     await command_queue.close(connection, command.id, "failed", "the firmware's file cannot be read")
-                break
-        async with self._database.connection() as connection:
-            await command_queue.unpark(connection)  # another may have waited for its turn
+            except Exception:  # a bug of ours: the desk finds it again and goes on
+                log.exception("upgrade %s", command.id)
+                is_going = False
         self._tell([CommandChanged(command.id, command.group_id)])
 
     async def _burst(self, command: QueuedCommand, body: UpgradeBody) -> bool:
@@ -154,10 +159,9 @@ class Transfers:
                 return False  # answered, refused, taken back
             numbers, following = _next(transfer, body.package_count)
             if not numbers:
-                wait_s = self._limits.timeout_s * factorial(max(command.attempts, 1))
+                wait_s = self._limits.timeout_s * factorial(min(max(command.attempts, 1), self._limits.attempts))
                 await command_queue.advance(connection, command.id, next_package=following, sent=[])
-                await command_queue.finish_pass(connection, command.id, wait_s)
-                return False
+                return not await command_queue.finish_pass(connection, command.id, wait_s)
         packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
         probe = await self._control.request("room", phone=command.phone)
         if probe["state"] == "busy":

@@ -378,8 +378,9 @@ async def _ask_again(connection: AsyncConnection[Any], command: _Candidate, answ
     if cursor.rowcount == 0:
         return False
     await connection.execute(
-        "UPDATE commands SET state = 'sent', retry_at = now(), answer_by = NULL, updated_at = now() WHERE id = %s"
-        " AND state IN ('sent', 'acknowledged', 'timed_out')",
+        "UPDATE commands SET state = 'sent', answer_by = NULL, updated_at = now(),"
+        " retry_at = CASE WHEN state = 'sent' AND retry_at = 'infinity' THEN retry_at ELSE now() END"
+        " WHERE id = %s AND state IN ('sent', 'acknowledged', 'timed_out')",
         (command.id,),
     )
     await connection.execute("SELECT pg_notify('roadwarden_commands', %s)", (str(command.id),))
@@ -442,13 +443,14 @@ async def advance(
     return True
 
 
-async def finish_pass(connection: AsyncConnection[Any], command_id: UUID, retry_in_s: float) -> None:
-    """All packages went out: from now on the terminal's answer is waited for."""
-    await connection.execute(
+async def finish_pass(connection: AsyncConnection[Any], command_id: UUID, retry_in_s: float) -> bool:
+    """All packages went out: from now on the terminal's answer is waited for. False: it has just asked for some."""
+    cursor = await connection.execute(
         "UPDATE commands c SET retry_at = now() + make_interval(secs => %s) FROM command_transfers t"
         " WHERE c.id = %s AND c.state = 'sent' AND t.command_id = c.id AND isempty(t.asked)",
         (retry_in_s, command_id),
     )
+    return cursor.rowcount == 1
 
 
 async def under_way(connection: AsyncConnection[Any]) -> list[QueuedCommand]:
