@@ -272,6 +272,24 @@ async def test_late_data_ring_no_bell(world: World) -> None:
     assert await world.rows("SELECT rule, late FROM alarms") == [("terminal.emergency", True)]
 
 
+async def test_two_terminals_of_one_vehicle_are_one_voice(one: World) -> None:
+    """docs/decisions/0021: what they say is judged together, in the order of its time; the one behind is late."""
+    emergency = 1
+    one.write(registered(plate="辽A10001"), registered(OTHER, plate="辽A10001", terminal_id="T2"))
+    one.write(report(1), report(2, OTHER, alarm=emergency), report(3), report(4, OTHER))
+    one.write(report(10), report(8, OTHER, alarm=emergency, received=11), report(9, OTHER, received=12))
+    await one.drain()
+    second = us(0) // 1_000_000
+    assert await one.positions() == [1, 2, 3, 4, 8, 9, 10]
+    assert len(await one.rows("SELECT DISTINCT vehicle_id FROM positions")) == 1
+    rows = await one.rows(
+        "SELECT late, extract(epoch FROM begin_time)::bigint - %s, extract(epoch FROM end_time)::bigint - %s "
+        "FROM alarms ORDER BY begin_time", second, second,
+    )  # fmt: skip
+    assert rows == [(False, 2, 3), (True, 8, 9)]
+    assert await one.rows("SELECT extract(epoch FROM time)::bigint - %s FROM latest_positions", second) == [(10,)]
+
+
 async def test_silence_becomes_an_alarm_by_the_clock_alone(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "TICK_S", 0.01)
     one.write(registered(), report(1, status=3))
