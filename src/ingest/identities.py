@@ -139,7 +139,10 @@ class IdentityFile:
         elif found != FORMAT:
             raise sqlite3.DatabaseError(f"{self.path}: format {found}, this version reads {FORMAT}")
         rows = connection.execute(f"SELECT {_COLUMNS} FROM identities")
-        return [Identity(*values, bool(in_database)) for *values, in_database in rows]
+        return [
+            Identity(phone, standing, terminal_id, edition, code_hash, issued_us, idle_s, bool(in_database))
+            for phone, standing, terminal_id, edition, code_hash, issued_us, idle_s, in_database in rows
+        ]
 
     def write(self, changed: Iterable[Identity], removed: Iterable[str]) -> None:
         """Make changes durable, in one transaction. Raises sqlite3.Error: nothing was written."""

@@ -45,7 +45,7 @@ MIGRATE_AGAIN_S: Final = 5.0
 NO_SCHEMA: Final = "the schema is not there yet"
 PING_S: Final = 2.0
 LOOK_EVERY_S: Final = 2.0
-DRAIN_S: Final = 2.0  # to store what is in the journal, before the end
+DRAIN_S: Final = 1.0  # to store what is in the journal, before the end
 
 
 class Core:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sqlite3
 import sys
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
+from roadwarden.handover import HANDED_OVER, GatewaySettings
 from roadwarden.logs import configure_logging
 from roadwarden.process import CannotStart, Lock, end_with_parent, tell_parent
-from roadwarden.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ingest.config import GatewayConfig
+    from roadwarden.settings import Settings
 
 log = logging.getLogger("roadwarden.roles")
 
@@ -25,30 +30,11 @@ PREDECESSOR_S: Final = 30.0  # the same role of a server that was killed is flus
 # A role imports its part when it starts: the gateway then loads no web framework, is up sooner and stays smaller.
 
 
-async def gateway(settings: Settings) -> None:
+async def gateway(config: GatewayConfig) -> None:
     """Terminals in, journal: needs nothing but the disk."""
-    from ingest.gateway import GatewayConfig, run_gateway
+    from ingest.gateway import run_gateway
     from ingest.journal import JournalError
-    from ingest.proxying import parse_networks
 
-    config = GatewayConfig(
-        data_dir=settings.data_dir,
-        bind=settings.bind,
-        port=settings.jt808_port,
-        enrolment=settings.enrolment,
-        database_url=settings.database_url.get_secret_value() if settings.database_url else None,
-        journal_max_bytes=settings.journal_max_bytes,
-        max_connections_per_address=settings.jt808_connections_per_address,
-        terminal_package_bytes=settings.jt808_packages_max_bytes,
-        idle_s=settings.jt808_idle_s,
-        messages_per_s=settings.jt808_messages_per_s,
-        tls_port=settings.jt808_tls_port,
-        tls_certificate=settings.jt808_tls_certificate,
-        tls_key=settings.jt808_tls_key,
-        disk_low_bytes=settings.disk_low_bytes,
-        drain_s=settings.jt808_drain_s,
-        proxies=parse_networks(settings.jt808_proxies),
-    )
     is_ready = False
 
     def on_ready(*addresses: str) -> None:
@@ -75,19 +61,23 @@ async def core(settings: Settings) -> None:
     await Core(settings).run(stop)
 
 
-ROLES: Final = {"gateway": gateway, "core": core}
-
-
 def main() -> None:
     end_with_parent()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is heeded
     name = sys.argv[1] if len(sys.argv) == 2 else ""
-    if name not in ROLES:
-        sys.exit(f"usage: python -m roadwarden.roles {'|'.join(ROLES)}")
-    settings = load_settings()
-    configure_logging(settings.log_level, name)
-    lock = Lock(settings.run_dir / f"{name}.lock", PREDECESSOR_S)
-    role: Coroutine[Any, Any, None] = ROLES[name](settings)
+    role: Coroutine[Any, Any, None]
+    if name == "gateway":
+        handed_over = _gateway_settings()
+        run_dir, log_level, role = handed_over.run_dir, handed_over.log_level, gateway(handed_over.config)
+    elif name == "core":
+        from roadwarden.settings import load_settings
+
+        settings = load_settings()
+        run_dir, log_level, role = settings.run_dir, settings.log_level, core(settings)
+    else:
+        sys.exit("usage: python -m roadwarden.roles gateway|core")
+    configure_logging(log_level, name)
+    lock = Lock(run_dir / f"{name}.lock", PREDECESSOR_S)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             uvloop.run(role)
@@ -97,6 +87,16 @@ def main() -> None:
         sys.exit(1)
     finally:
         lock.release()
+
+
+def _gateway_settings() -> GatewaySettings:
+    """From the supervisor; of a gateway that was started by hand its own."""
+    text = os.environ.pop(HANDED_OVER, None)
+    if text is not None:
+        return GatewaySettings.from_text(text)
+    from roadwarden.settings import load_settings
+
+    return GatewaySettings.of(load_settings())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from roadwarden.first_password import FirstPassword
+from roadwarden.handover import HANDED_OVER, GatewaySettings
 from roadwarden.ports import free_port
 from roadwarden.postgres import PostgresKeeper
 from roadwarden.process import AlreadyRunning, Child, Lock, heard
@@ -33,7 +36,7 @@ PREDECESSOR_S: Final = 60.0  # a server that was killed may still be writing its
 POLL_S: Final = 0.1
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 10.0
-ROLES: Final = {"gateway": 4.0, "core": 7.0}
+ROLES: Final = {"gateway": 4.0, "core": 6.0}
 """Name, and how long it may take to end, the gateway besides its window for closing links; in the order in which they
 are ended."""
 ADDRESSES: Final = ("jt808", "http", "jt809", "jt808_tls")
@@ -147,10 +150,23 @@ class Supervisor:
     def _start(self, role: Role) -> None:
         role.starts += 1
         role.child = Child(
-            role.name, ["roadwarden.roles", role.name], self._environment, lambda line: self._heard(role, heard(line))
-        )
+            role.name, ["roadwarden.roles", role.name], self._environment_of(role),
+            lambda line: self._heard(role, heard(line)),
+        )  # fmt: skip
         role.started = time.time()
         self._tell_status()
+
+    def _environment_of(self, role: Role) -> dict[str, str]:
+        if role.name != "gateway":
+            return self._environment
+        chosen: dict[str, Any] = {}  # ports, and the database that was made
+        for name in ("jt808", "jt808_tls"):
+            if port := self._environment.get(f"ROADWARDEN_{name.upper()}_PORT"):
+                chosen[f"{name}_port"] = int(port)
+        if dsn := self._environment.get("ROADWARDEN_DATABASE_URL"):
+            chosen["database_url"] = SecretStr(dsn)
+        settings = self._settings.model_copy(update=chosen)
+        return self._environment | {HANDED_OVER: GatewaySettings.of(settings).to_text()}
 
     def _tell_status(self) -> None:
         """Write down how often each role was started and has crashed in a row, for the core to tell operators."""

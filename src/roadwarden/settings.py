@@ -170,7 +170,7 @@ class Settings(BaseSettings):
         return self.data_dir / "run"
 
 
-NOT_SETTINGS = {f"{PREFIX}CONFIG", f"{PREFIX}PARENT_PID", f"{PREFIX}TEST_REQUIRE", f"{PREFIX}TIMESCALEDB_DIR"}
+NOT_SETTINGS = {f"{PREFIX}{name}" for name in ("CONFIG", "PARENT_PID", "GATEWAY", "TEST_REQUIRE", "TIMESCALEDB_DIR")}
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -589,18 +589,6 @@ def test_tcp_and_udp_share_a_port() -> None:
     udp.close()
 
 
-def test_terminals_wait_for_nothing_that_the_gateway_does_not_need() -> None:
-    """What is loaded when it is ready: after a crash each second of it is one of refused terminals."""
-    listing = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", f"import roadwarden.roles, ingest.gateway, ingest.proxying; {listing}"],
-        capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    heavy = {"fastapi", "starlette", "uvicorn", "psycopg", "psycopg_pool", "store", "api", "forward", "alarms", "jt809"}
-    assert not heavy & set(loaded)
-    assert {"ingest", "jt808"} <= set(loaded)
-
-
 PROCESS = """
 import sys
 from pathlib import Path
