@@ -10,7 +10,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"jt808", "jt809", "fleet", "downlink", "alarms", "store", "ingest", "forward", "api", "roadwarden", "simulators", "bench"}
+OURS = {
+    "jt808",
+    "jt809",
+    "fleet",
+    "downlink",
+    "alarms",
+    "store",
+    "ingest",
+    "forward",
+    "api",
+    "roadwarden",
+    "simulators",
+    "bench",
+}
 ALLOWED = {
     "jt808": {"construct"},
     "jt809": {"construct"},
