@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -121,7 +121,6 @@ class AreaSet(Payload):
     alarms; with a fence as its trigger says, unless given. Night speed since 2019.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("area", "area_id")
     kind: Literal["area_set"]
     geofence_id: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     area: Geometry | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict
 
@@ -27,9 +27,6 @@ class Payload(BaseModel):
         Raises:  CommandError, jt808.UsageError: the edition has no such thing, or no place for a value.
         """
         raise NotImplementedError
-
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Members that only the server can fill in, from what it stores (a fence, a firmware)."""
 
 
 def printable(text: str) -> str:

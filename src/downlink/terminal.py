@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -151,7 +151,6 @@ class Upgrade(Payload):
     bounded rate, going on after a lost link; the result comes as 0x0108.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("manufacturer_id", "version", "size_bytes", "sha256")
     kind: Literal["upgrade"]
     firmware_id: Annotated[int, Field(ge=1, le=2**31 - 1)]
     upgrade_type: Byte | None = None

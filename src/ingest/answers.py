@@ -10,6 +10,7 @@ from jt808.errors import BodyError
 from jt808.explain import explain_body
 from jt808.header import Edition
 from jt808.messages import (
+    LocationQueryResponse,
     ShootNowResponse,
     TachographUpload,
     TerminalPackagesRequest,
@@ -34,12 +35,12 @@ def serial_no_of(message_id: int, edition: Edition, body: bytes) -> int | None:
     """The serial number of what is answered; None when the answer does not say."""
     if message_id in WITHOUT_SERIAL_NO or len(body) < 2:
         return None
-    if message_id == 0x0700:
+    if message_id == 0x0700 or (message_id == 0x0201 and edition == Edition.V2011):  # 2011 prints none in these
         try:
             message = decode_body(message_id, edition, body)
         except BodyError:
             return None
-        return message.answered_serial_no if isinstance(message, TachographUpload) else None
+        return message.answered_serial_no if isinstance(message, TachographUpload | LocationQueryResponse) else None
     return int.from_bytes(body[:2], "big")
 
 

@@ -328,7 +328,7 @@ class Digester:
             CommandAnswer(
                 received_us=int(header["received_us"]),
                 phone=self.directory.phone(header["phone"].tobytes()),
-                request_serial_no=int.from_bytes(body[:2], "big"),
+                request_serial_no=serial_no_of(LOCATION_ANSWER, edition, body),
                 request_message_id=None,
                 message_id=0x0201,
                 result=None,

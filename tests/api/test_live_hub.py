@@ -25,6 +25,7 @@ from fleet import (
     Bus,
     ChangeKind,
     CommandChanged,
+    CommandGroupChanged,
     FleetChanged,
     PositionBatch,
     PositionsSeen,
@@ -301,6 +302,34 @@ async def test_alarms_and_commands_are_read_and_told(world: World) -> None:
     assert [(item["id"], item["state"], item["plate"]) for item in told["commands"]] == [
         (str(command_id), "queued", "辽A1")
     ]
+
+
+async def test_a_group_is_told_by_its_counts_once_a_tick(world: World) -> None:
+    vehicle_id = await world.seed.vehicle("辽A1")
+    await world.start()
+    console = attached(world.hub)
+    await console.read()
+    group_id = await world.seed.one(
+        "INSERT INTO command_groups (kind, rate_per_s, expires_at, vehicles)"
+        " VALUES ('locate', 50, now(), 2) RETURNING id"
+    )
+    commands = [
+        await world.seed.one(
+            "INSERT INTO commands (vehicle_id, phone, kind, expires_at, group_id, state)"
+            " VALUES (%s, '1', 'locate', now(), %s, %s) RETURNING id",
+            vehicle_id, group_id, state,
+        )
+        for state in ("queued", "sent")
+    ]  # fmt: skip
+    for command_id in commands:
+        world.bus.publish(CommandChanged(command_id, group_id))
+    world.bus.publish(CommandGroupChanged(group_id))
+    told = await world.tick(console)
+    assert told["commands"] == []
+    assert [(item["id"], item["counts"]) for item in told["command_groups"]] == [
+        (str(group_id), {"queued": 1, "sent": 1})
+    ]
+    assert (await world.tick(console))["command_groups"] == []
 
 
 async def test_a_new_terminal_is_found_by_reading_again(world: World) -> None:

@@ -47,6 +47,28 @@ def reasons(digest: Digest) -> list[tuple[str, str]]:
     return [(item.reason, item.detail) for item in digest.quarantined]
 
 
+def test_a_dedicated_answer_is_an_answer_and_kept() -> None:
+    body = bytes.fromhex("0007" "01" "00000055" "04" "00000050")
+    digest = of(Rec(body, 0x0104, received=6))
+    (answer,) = digest.answers
+    assert (answer.phone, answer.request_serial_no, answer.message_id, answer.refusal) == (PHONE, 7, 0x0104, "")
+    assert answer.answer is not None
+    assert answer.answer["parameters"][0]["value"] == 80
+    assert [(message.message_id, message.body) for message in digest.messages] == [(0x0104, body)]
+
+
+def test_a_result_of_an_upgrade_that_failed_is_a_refusal() -> None:
+    (answer,) = of(Rec(b"\0\1", 0x0108, received=6)).answers
+    assert (answer.request_serial_no, answer.refusal) == (None, "upgrade: failed")
+
+
+def test_a_request_for_packages_names_the_first_serial_number() -> None:
+    (answer,) = of(Rec(bytes.fromhex("0064" "02" "0003" "0005"), 0x0005, received=6)).answers
+    assert (answer.request_serial_no, answer.answer) == (100, {"package_nos": [3, 5]})
+    digest = of(Rec(b"\0", 0x0005, received=6))
+    assert (digest.answers, reasons(digest)) == ([], [("undecodable", "no request for packages")])
+
+
 def test_a_report_becomes_a_row() -> None:
     mileage = bytes.fromhex("0104000004d2")
     digest = of(report(10, latitude=41_812_345, longitude=123_456_789, speed=655, alarm=1, status=3, items=mileage))
