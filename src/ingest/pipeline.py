@@ -27,7 +27,6 @@ from alarms import AlarmEngine, Evaluation
 from fleet import (
     BatchStored,
     Bus,
-    CommandChanged,
     Commit,
     FleetChanged,
     Media,
@@ -299,8 +298,6 @@ class Pipeline:
             self._bus.publish(FleetChanged("terminals"))
         if stored.media:
             self._bus.publish(MediaStored(tuple(stored.media)))
-        for command_id in stored.media_commands:
-            self._bus.publish(CommandChanged(command_id))
         for event in stored.command_events():
             self._bus.publish(event)
 

@@ -54,7 +54,6 @@ class Stored:
     commands: list[CommandChanged] = field(default_factory=list)  # of commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
     media: list[int] = field(default_factory=list)  # ids of media that were new
-    media_commands: list[uuid.UUID] = field(default_factory=list)  # commands that had asked for them
     orphan_alarms: int = 0  # alarms not stored, their vehicle's row being gone: to be counted
     already_done: bool = False
 
@@ -182,7 +181,8 @@ class Writer:
             if commit.answers:
                 stored.commands = await apply.answers(connection, commit.answers)
             if commit.media:
-                stored.media, stored.media_commands = await media_queries.insert(connection, commit.media)
+                stored.media, asking = await media_queries.insert(connection, commit.media)
+                stored.commands += [event for event in asking if event not in stored.commands]
             await media_queries.insert_reports(connection, commit.media_reports)
             self._unsure = (commit.journal, commit.offset, stored)
         return stored

@@ -27,12 +27,15 @@ from fleet import (
     CommandChanged,
     CommandGroupChanged,
     FleetChanged,
+    MediaStored,
     PositionBatch,
     PositionsSeen,
     SessionChange,
     SessionsChanged,
 )
+from store.queries import media
 from tests.api.support import T0, Seed, batch, us
+from tests.store.media import upload
 
 
 class FakeTime:
@@ -302,6 +305,21 @@ async def test_alarms_and_commands_are_read_and_told(world: World) -> None:
     assert [(item["id"], item["state"], item["plate"]) for item in told["commands"]] == [
         (str(command_id), "queued", "辽A1")
     ]
+
+
+async def test_new_media_are_told_once(world: World) -> None:
+    await world.start()
+    console = attached(world.hub)
+    await console.read()
+    async with world.seed.database.connection() as connection:
+        ids, _ = await media.insert(connection, [upload(media_id=1), upload(media_id=2)])
+    world.bus.publish(MediaStored(tuple(ids)))
+    told = await world.tick(console)
+    assert [(item["id"], item["media_id"], item["type"]) for item in told["media"]] == [
+        (ids[0], 1, "image"),
+        (ids[1], 2, "image"),
+    ]
+    assert (await world.tick(console))["media"] == []
 
 
 async def test_a_group_is_told_by_its_counts_once_a_tick(world: World) -> None:

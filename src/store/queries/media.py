@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from fleet import CommandChanged
 from fleet.media import Media, MediaReport, file_name
 from store.values import clean_text, to_datetime
 
@@ -66,7 +67,7 @@ _PROGRESS: Final = """
 UPDATE commands c SET updated_at = now(), progress = coalesce(c.progress, '{}') || (
     SELECT jsonb_build_object('arrived', count(*), 'media_ids', to_jsonb((array_agg(m.id ORDER BY m.id))[:100]))
     FROM media m WHERE m.command_id = c.id)
-WHERE c.id = ANY (%s)
+WHERE c.id = ANY (%s) RETURNING c.id, c.group_id
 """
 
 _REPORT: Final = """
@@ -99,7 +100,7 @@ class ContentOf(NamedTuple):
         return file_name(self.sha256, self.suffix)
 
 
-async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tuple[list[int], list[UUID]]:
+async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tuple[list[int], list[CommandChanged]]:
     """Rows of uploads whose files are there, in the pipeline's transaction, after the answers of the same.
 
     Returns: the ids of those that were new, and the commands that asked for them: their ``progress`` says how many came
@@ -120,9 +121,10 @@ async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tu
         if row is not None:
             ids.append(int(row[0]))
             commands |= {row[1]} - {None}
-    if commands:
-        await connection.execute(_PROGRESS, (list(commands),))
-    return ids, list(commands)
+    if not commands:
+        return ids, []
+    cursor = await connection.execute(_PROGRESS, (list(commands),))
+    return ids, [CommandChanged(*row) for row in await cursor.fetchall()]
 
 
 _PLAIN: Final = (
