@@ -65,6 +65,7 @@ async def under_fire(
     """Start the server, kill it so many times, and settle the account. It runs on afterwards."""
     chance = random.Random(seed)
     out = Killed(Verdict(0, 0, 0))
+    bag: list[str] = []
     at = time.monotonic()
 
     def spent(on: str) -> None:
@@ -80,7 +81,8 @@ async def under_fire(
         spent("logins")
         for number in range(kills):
             await asyncio.sleep(chance.uniform(*PAUSE_S))
-            victim, is_patient = chance.choice(victims), chance.random() < 0.5
+            bag = bag or chance.sample(victims, len(victims))  # at random, and each as often as the others
+            victim, is_patient = bag.pop(), chance.random() < 0.5
             spent("load between blows")
             began = time.monotonic()
             await asyncio.to_thread(_blow, server, victim)
