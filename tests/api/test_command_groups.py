@@ -45,7 +45,8 @@ async def test_made_in_one_go(operator: httpx.AsyncClient, seed: Seed, services:
 
 
 @pytest.mark.parametrize(
-    ("target", "count"), [({"q": "辽A000"}, 3), ({"q": "13900000001"}, 1), ({"all": True}, 3), ({"organization_id": 1}, 3)]
+    ("target", "count"),
+    [({"q": "辽A000"}, 3), ({"q": "13900000001"}, 1), ({"all": True}, 3), ({"organization_id": 1}, 3)],
 )
 async def test_targets(operator: httpx.AsyncClient, seed: Seed, target: dict[str, Any], count: int) -> None:
     await seed.run("INSERT INTO organizations (name) VALUES ('parent')")
