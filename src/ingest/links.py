@@ -173,7 +173,8 @@ class TerminalLink:
         self.gateway.end_session(self, reason)
         self.gateway.counters.count("links_ended", reason)
         self.flush()
-        self.connection.close()
+        for dropped in self.connection.close():
+            self.gateway.counters.count("packages_dropped", dropped.reason, dropped.packages)
         self._close()
 
     def _close(self) -> None:

@@ -228,7 +228,6 @@ class TerminalConnection(LinkSender):
         elif got is Outcome.BAD:
             self._refuse(header, got.value, Result.MESSAGE_WRONG, events)
         elif got is Outcome.TOO_LARGE:
-            self._lost_messages += 1
             self._refuse(header, got.value, Result.FAILED, events)
 
     def _report_dropped(self, reassembler: Reassembler, events: list[Event]) -> None:
@@ -350,17 +349,19 @@ class TerminalConnection(LinkSender):
 
     # ---- the end
 
-    def close(self) -> None:
-        """The transport is gone, or is about to be."""
+    def close(self) -> list[PackagesDropped]:
+        """The transport is gone, or is about to be. Returns what was held of messages that are not whole."""
         self._step(Step.CLOSED)
         self._plain = None
         self._forget_packages()
+        reassembler, self._reassembler = self._reassembler, None
+        return [] if reassembler is None else [PackagesDropped(*dropped) for dropped in reassembler.dropped]
 
     def _forget_packages(self) -> None:
+        """What is held goes; it is told of with what is dropped next, or in the end."""
+        self._sent = None
         if self._reassembler is not None:
             self._reassembler.clear()
-            self._reassembler = None
-        self._sent = None
 
     def _step(self, step: Step) -> None:
         try:

@@ -89,7 +89,8 @@ class BadFrameReceived:
 class PackagesDropped:
     """An incomplete sub-packaged message was given up unanswered, so the terminal still has it.
 
-    `reason`: package_evicted (too many at once) or package_expired (the rest never came).
+    `reason`: package_evicted (too many at once), package_expired (the rest never came), package_too_large (with the
+    one that is refused) or package_link_ended.
     """
 
     reason: str

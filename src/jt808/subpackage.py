@@ -176,7 +176,7 @@ class Reassembler:
             return Outcome.DUPLICATE
         size = len(body) + PACKAGE_OVERHEAD
         if self._size + size > self._max_bytes or not self._budget.take(size, self, key):
-            self._forget(key)
+            self.drop(key, Outcome.TOO_LARGE.value)
             return Outcome.TOO_LARGE
         held.parts[number] = body
         held.size += size
@@ -225,9 +225,9 @@ class Reassembler:
         return missing
 
     def clear(self) -> None:
-        """The link is gone: give the memory back."""
+        """The link is gone: give the memory back, and tell in `dropped` what was held."""
         for key in list(self._sets):
-            self._forget(key)
+            self.drop(key, "package_link_ended")
 
     def _begin(self, key: Key, total: int, now: float) -> _Set:
         if len(self._sets) >= self._max_sets:

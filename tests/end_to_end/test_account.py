@@ -162,9 +162,21 @@ class Sender:
                 assert result == 1
                 self.wire.general_response()
                 self._account.update(["frames", "gateway_messages_refused:package_too_large"])
+                self._account["gateway_packages_dropped:package_too_large"] += number - 1
+                self._account["frames"] += number - 1
                 return
         raise AssertionError("a million bytes were taken")
 
+    def leave_a_message_half_sent(self) -> None:
+        for number in (1, 3):
+            self.wire.socket.sendall(self.package(0x0F7E, 3, number, bytes(40), 40_000 + number))
+        self._heartbeat()  # its answer says that they are in
+        self._account["gateway_packages_dropped:package_link_ended"] += 2
+        self._account["frames"] += 2
+        self.finish()
+
+
+LEFT = "gateway_packages_dropped:package_link_ended"
 
 WEIGHTS = {
     "report": 10, "resend": 4, "backfill": 2, "early": 1, "ancient": 1, "short_body": 1, "no_bulk": 1, "unknown_id": 2,
@@ -236,6 +248,7 @@ def test_every_frame_is_found_under_one_name(served: tuple[Server, Client]) -> N
     for sender in senders:
         sender.finish()
     senders[0].send_too_much()
+    senders[1].leave_a_message_half_sent()
     for sender in senders:
         sender.wire.close()
 
@@ -246,8 +259,10 @@ def test_every_frame_is_found_under_one_name(served: tuple[Server, Client]) -> N
     def is_all_there() -> bool:
         found.clear()
         found.update(counted(client))
-        return found["pipeline_fixes"] >= account["pipeline_fixes"] and found["pipeline_records"] >= (
-            account["gateway_messages_received"] + account["gateway_registrations"]
+        return (
+            found["pipeline_fixes"] >= account["pipeline_fixes"]
+            and found["pipeline_records"] >= account["gateway_messages_received"] + account["gateway_registrations"]
+            and found[LEFT] == account[LEFT]
         )
 
     wait_for("everything is through the pipeline", is_all_there)
@@ -256,7 +271,7 @@ def test_every_frame_is_found_under_one_name(served: tuple[Server, Client]) -> N
     frame_names = (
         "gateway_frames_bad", "gateway_messages_refused", "gateway_heartbeats", "gateway_messages_received",
         "gateway_registrations", "gateway_registrations_refused", "gateway_registrations_ignored",
-        "gateway_authentications", "gateway_auth_failures", "gateway_logins_refused",
+        "gateway_authentications", "gateway_auth_failures", "gateway_logins_refused", "gateway_packages_dropped",
     )  # fmt: skip
     theirs = {name: count for name, count in found.items() if name.split(":")[0] in frame_names}
     assert theirs == ours

@@ -458,9 +458,16 @@ def test_2011_is_asked_for_media_with_its_layout() -> None:
 def test_the_bound_of_incomplete_messages_is_the_links() -> None:
     connection = logged_in(limits=ConnectionLimits(package_bytes=1500))
     connection.receive_data(package(10, 1, 3, bytes(900), 0x0801), NOW)
-    (event,) = connection.receive_data(package(11, 2, 3, bytes(900), 0x0801), NOW)
-    assert isinstance(event, Refused)
-    assert event.reason == "package_too_large"
+    dropped, refused = connection.receive_data(package(11, 2, 3, bytes(900), 0x0801), NOW)
+    assert dropped == PackagesDropped("package_too_large", 0x0801, 1)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "package_too_large"
+
+
+def test_what_is_half_there_when_the_link_ends_is_told() -> None:
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 3, b"a", 0x0801) + package(12, 3, 3, b"c", 0x0801), NOW)
+    assert connection.close() == [PackagesDropped("package_link_ended", 0x0801, 2)]
 
 
 # ---- time and bounds
