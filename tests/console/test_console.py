@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
-from tests.console.conftest import Console
+from tests.console.conftest import TERMINALS, Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres, pytest.mark.slow]
 
 Picture = Callable[[Page, str], None]
 
 
-def sign_in(page: Page, console: Console, path: str = "/") -> None:
+def sign_in(page: Page, console: Console, path: str = "/", username: str = "") -> None:
     page.goto(console.url + path)
-    page.locator("[name=username]").fill(console.username)
+    page.locator("[name=username]").fill(username or console.username)
     page.locator("[name=password]").fill(console.password)
     page.get_by_test_id("sign-in-submit").click()
     expect(page.get_by_test_id("shell")).to_be_visible()
@@ -32,10 +34,21 @@ def seat(page: Page, console: Console) -> Page:
     return page
 
 
+def all_vehicles(console: Console) -> list[dict[str, Any]]:
+    """Every terminal of the fleet has registered its vehicle."""
+    until = time.monotonic() + 120
+    while True:
+        vehicles: list[dict[str, Any]] = console.client.get("vehicles?limit=1000")["items"]
+        if len(vehicles) >= TERMINALS:
+            return vehicles
+        assert time.monotonic() < until, f"{len(vehicles)} of {TERMINALS} vehicles have registered"
+        time.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def alarms(console: Console) -> Iterator[None]:
     """The vehicles belong to companies, and whoever drives faster than a cautious limit overspeeds at once."""
-    vehicles = console.client.get("vehicles?limit=1000")["items"]
+    vehicles = all_vehicles(console)
     companies = [
         console.client.call("POST", "organizations", {"name": name})["id"]
         for name in ("沈阳安运物流", "大连港运集团", "锦州北方客运")
@@ -282,7 +295,9 @@ def test_without_webgl_the_vehicle_table_stands_in(page: Page, console: Console)
 
 
 def test_the_pages_of_the_management_open(seat: Page, picture: Picture) -> None:
-    for name in ("vehicles", "terminals", "geofences", "platforms", "users", "audit"):
+    for name in (
+        "vehicles", "terminals", "alarms", "media", "firmware", "geofences", "platforms", "users", "audit",
+    ):  # fmt: skip
         seat.get_by_role("navigation").first.get_by_role("link", name="管理").click()
         seat.get_by_test_id(f"nav-{name}").click()
         expect(seat.locator("h1")).to_be_visible()
@@ -341,3 +356,173 @@ def test_a_failure_is_said_and_loses_nothing(seat: Page, refusals: list[int]) ->
     seat.get_by_test_id("text-submit").click()
     expect(seat.get_by_test_id("text-dialog").get_by_role("alert")).to_contain_text("数据库暂时不可用")
     expect(seat.get_by_test_id("text-input")).to_have_value("发不出去")
+
+
+@pytest.mark.usefixtures("alarms")
+def test_alarms_are_settled_together_and_filed(seat: Page, console: Console, picture: Picture) -> None:
+    alarm = open_alarm(seat)
+    name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
+    alarm.click()
+    seat.keyboard.press("x")
+    seat.locator("[data-testid^=alarm-][data-state=open]").nth(1).get_by_test_id("tick").click()
+    expect(seat.get_by_test_id("batch")).to_contain_text("已勾选 2 条")
+    seat.get_by_test_id("batch-claim").click()
+    expect(alarm).to_have_attribute("data-state", "claimed")
+    seat.keyboard.press("h")
+    dialog = seat.get_by_test_id("handle-dialog")
+    expect(dialog).to_contain_text("2 条报警")
+    seat.keyboard.press("3")
+    seat.get_by_test_id("handle-text").fill("同一路段限速有误")
+    picture(seat, "alarms-together")
+    seat.get_by_test_id("handle-submit").click()
+    expect(dialog).to_have_count(0)
+    settled = [
+        item for item in console.client.get("alarms?state=handled")["items"] if "限速有误" in item["handle_text"]
+    ]
+    assert len(settled) == 2
+    # Its story, and the end of it, in the records.
+    seat.goto(f"{console.url}/alarms")
+    seat.get_by_test_id(f"record-{name}").click()
+    expect(seat.get_by_test_id("steps").locator("li")).to_have_count(2)
+    seat.get_by_test_id("mode-close").click()
+    seat.get_by_test_id("close-submit").click()
+    expect(dialog).to_have_count(0)
+    assert console.client.get(f"alarms/{name}")["state"] == "closed"
+
+
+@pytest.mark.usefixtures("alarms")
+def test_an_alarm_is_handed_over_and_who_was_faster_is_named(seat: Page, console: Console) -> None:
+    colleague = {"username": "li", "password": console.password, "display_name": "李班", "role": "operator"}
+    colleague_id = console.client.call("POST", "users", colleague)["id"]
+    alarm = open_alarm(seat)
+    name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
+    alarm.click()
+    seat.keyboard.press("c")
+    expect(alarm).to_have_attribute("data-state", "claimed")
+    seat.keyboard.press("o")
+    seat.get_by_test_id("mode-transfer").click()
+    seat.get_by_test_id("transfer-to").click()
+    seat.get_by_test_id(f"colleague-{colleague_id}").click()
+    seat.get_by_test_id("transfer-text").fill("请继续联系司机")
+    seat.get_by_test_id("transfer-submit").click()
+    expect(alarm.get_by_test_id("alarm-state")).to_have_text("李班 认领")
+    seat.keyboard.press("h")
+    expect(seat.get_by_test_id("handle-dialog")).to_be_visible()
+    console.client.call("POST", f"alarms/{name}/handle", {"code": "other", "text": "李班已处理"})
+    expect(seat.get_by_test_id("handle-dialog").get_by_role("alert")).to_contain_text("已经处理了这条报警")
+
+
+def test_a_photo_comes_to_the_card(seat: Page, picture: Picture) -> None:
+    online_vehicle(seat).click()
+    seat.keyboard.press("p")
+    seat.get_by_test_id("command-submit").click()
+    media = seat.get_by_test_id("card-media").locator("[data-testid^=media-]").first
+    expect(media).to_be_visible()
+    media.click()
+    viewer = seat.get_by_test_id("viewer")
+    expect(viewer.locator("img")).to_have_js_property("complete", True)
+    assert viewer.locator("img").evaluate("image => image.naturalWidth") > 0
+    picture(seat, "photo")
+    seat.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    sent = seat.get_by_test_id("card-commands").locator("[data-kind=photo]").first
+    expect(sent).to_have_attribute("data-state", re.compile("acknowledged|answered"))
+    sent.click()
+    expect(seat.get_by_test_id("command-story").locator("[data-testid^=media-]").first).to_be_visible()
+
+
+def test_parameters_are_read_changed_and_read_again(seat: Page, picture: Picture) -> None:
+    online_vehicle(seat).click()
+    seat.get_by_test_id("parameters").click()
+    speed = seat.get_by_test_id("parameter-0x0055")
+    expect(speed).to_contain_text("km/h")
+    field = speed.get_by_role("spinbutton")
+    field.fill("87")
+    field.press("Tab")
+    expect(speed).to_have_class(re.compile("changed"))
+    picture(seat, "parameters")
+    seat.get_by_test_id("parameters-submit").click()
+    expect(seat.get_by_test_id("parameters-sent")).to_contain_text("终端已确认")
+    expect(speed).to_contain_text("87 km/h")
+    expect(speed).not_to_have_class(re.compile("changed"))
+
+
+def test_a_dangerous_command_asks_for_the_plate_again(seat: Page, picture: Picture) -> None:
+    online_vehicle(seat).click()
+    plate = str(seat.get_by_test_id("vehicle-card").get_attribute("aria-label"))
+    seat.get_by_test_id("more-commands").click()
+    seat.get_by_test_id("kind-oil_power").click()
+    seat.get_by_test_id("command-submit").click()
+    submit = seat.get_by_test_id("confirm-submit")
+    expect(submit).to_be_disabled()
+    seat.get_by_test_id("confirm-input").fill("辽A00000")
+    expect(submit).to_be_disabled()
+    seat.get_by_test_id("confirm-input").fill(plate)
+    picture(seat, "confirm")
+    submit.click()
+    expect(seat.get_by_test_id("confirm-dialog")).to_have_count(0)
+    sent = seat.get_by_test_id("card-commands").locator("[data-kind=oil_power]").first
+    expect(sent).to_have_attribute("data-state", re.compile("acknowledged|answered|refused"))
+
+
+def test_a_text_goes_to_many(seat: Page, picture: Picture) -> None:
+    online = seat.locator("[data-testid^=vehicle-][data-online=true]")
+    for i in range(2):
+        online.nth(i).get_by_role("checkbox").check()
+    seat.get_by_test_id("send-many").click()
+    seat.get_by_test_id("send-many-menu").get_by_test_id("kind-text").click()
+    expect(seat.get_by_test_id("group-target")).to_contain_text("2")
+    seat.get_by_test_id("text-input").fill("前方大雾，请减速慢行。")
+    seat.get_by_test_id("text-submit").click()
+    group = seat.locator("[data-testid=group-grid] .line").first
+    expect(group).to_have_attribute("data-state", "done")
+    expect(group).to_contain_text("成功 2")
+    picture(seat, "group")
+
+
+def test_a_viewer_looks_and_touches_nothing(page: Page, console: Console) -> None:
+    watcher = {"username": "guest", "password": console.password, "role": "viewer"}
+    console.client.call("POST", "users", watcher)
+    sign_in(page, console, username="guest")
+    online_vehicle(page).click()
+    expect(page.get_by_test_id("vehicle-card")).to_be_visible()
+    for name in ("send-text", "photo", "parameters", "more-commands", "tick", "claim", "handle", "send-many"):
+        expect(page.get_by_test_id(name)).to_have_count(0)
+    page.keyboard.press("m")
+    expect(page.get_by_test_id("text-dialog")).to_have_count(0)
+
+
+def test_what_is_wrong_with_the_server_is_said_until_it_is_cured(page: Page, console: Console) -> None:
+    told: list[dict[str, str]] = [
+        {"code": "journal_filling", "severity": "warning", "detail": "the journal is 87% full; at its bound no more"}
+    ]
+
+    def relay(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            said = json.loads(message)
+            said["stats"]["notices"] = list(told)
+            socket.send(json.dumps(said))
+
+        server.on_message(forward)
+
+    page.route_web_socket(re.compile("/api/v1/live$"), relay)
+    sign_in(page, console)
+    bar = page.get_by_test_id("notice-journal_filling")
+    expect(bar).to_contain_text("接收日志已占 87%")
+    expect(bar.get_by_role("button")).to_have_count(0)
+    told.clear()
+    expect(bar).to_have_count(0)
+
+
+def test_firmware_is_uploaded_and_listed(seat: Page, console: Console) -> None:
+    seat.goto(f"{console.url}/firmware")
+    seat.get_by_test_id("firmware-new").click()
+    package = {"name": "T808-2.1.bin", "mimeType": "application/octet-stream", "buffer": bytes(4000)}
+    seat.get_by_test_id("firmware-file").set_input_files(package)
+    seat.get_by_test_id("firmware-version").fill("V2.1.0")
+    seat.get_by_test_id("firmware-submit").click()
+    expect(seat.get_by_test_id("firmware-list")).to_contain_text("V2.1.0")
+    [stored] = console.client.get("firmware")["items"]
+    assert (stored["name"], stored["size_bytes"]) == ("T808-2.1", 4000)

@@ -993,6 +993,17 @@ const en: Record<keyof typeof zh, string> = {
   'answerValue.event.1': 'timer',
   'answerValue.event.2': 'robbery',
   'answerValue.event.3': 'collision',
+  'answerValue.acc_on': 'ACC on',
+  'answerValue.positioned': 'positioned',
+  'answerValue.south_latitude': 'southern',
+  'answerValue.west_longitude': 'western',
+  'answerValue.out_of_operation': 'out of operation',
+  'answerValue.fuel_cut': 'fuel cut',
+  'answerValue.circuit_cut': 'circuit cut',
+  'answerValue.doors_locked': 'doors locked',
+  'answerValue.emergency': 'emergency',
+  'answerValue.overspeed': 'overspeed',
+  'answerValue.fatigue_driving': 'fatigue driving',
 }
 
 export default en
