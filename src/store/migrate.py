@@ -34,6 +34,7 @@ PATIENCE_S: Final = 300.0  # how long the locks of one file are tried for
 FIRST_PAUSE_S: Final = 0.5  # no shorter than the lock's timeout: others have their turn at least half of the time
 LONGEST_PAUSE_S: Final = 5.0
 POLL_S: Final = 0.2
+OLDEST_SERVER: Final = 14  # the newest thing we need is its multirange types
 OUTSIDE: Final = "-- outside a transaction"
 CONTRACT: Final = "contract_"
 _NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -89,13 +90,15 @@ def migrate(
 
     Chooses how positions are cut by time when the schema is first made (``store.partitions``), and keeps to it.
 
-    Raises:  MigrationError: the database does not fit these migrations, one of them fails (nothing of it stays), or its
-             locks are not to be had.
+    Raises:  MigrationError: the server is too old, the database does not fit these migrations, one of them fails
+             (nothing of it stays), or its locks are not to be had.
              psycopg.OperationalError: the database is away.
     """
     wanted = load_migrations() if migrations is None else list(migrations)
     applied: list[str] = []
     with psycopg.connect(dsn, autocommit=True) as connection:
+        if (version := connection.info.server_version // 10_000) < OLDEST_SERVER:
+            raise MigrationError(f"PostgreSQL {OLDEST_SERVER} or newer is needed; the server is {version}")
         _be_alone(connection, sleep)
         try:
             for migration in wanted[_applied_of(connection, wanted) :]:

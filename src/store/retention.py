@@ -26,7 +26,7 @@ LOGS: Final = {
 
 RECORDS: Final = {
     "alarms": ("begin_time", "end_time IS NOT NULL"),
-    "commands": ("created_at", "state NOT IN ('awaiting_confirmation', 'queued', 'sent', 'acknowledged')"),
+    "commands": ("created_at", "state NOT IN ('awaiting_confirmation', 'queued', 'sent') AND answer_by IS NULL"),
     "audit": ("time", "true"),
 }
 """Tables, the column of their time (it has an index), and which rows are over."""

@@ -42,6 +42,13 @@ def tables(dsn: str) -> set[str]:
         return {row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
 
+def test_a_server_that_is_too_old_is_named(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["store.migrate"], "OLDEST_SERVER", 99)
+    with pytest.raises(store.MigrationError, match=r"PostgreSQL 99 or newer is needed; the server is \d\d$"):
+        migrate(empty_dsn, [ONE])
+    assert tables(empty_dsn) == set()
+
+
 def test_the_files_we_carry_are_in_order() -> None:
     found = load_migrations()
     assert found[0].label == "0001_initial"

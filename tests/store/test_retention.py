@@ -41,8 +41,8 @@ async def filled(postgresql_database: store.Database, monkeypatch: pytest.Monkey
             "INSERT INTO alarm_steps (alarm_id, action, from_state, to_state) "
             "SELECT id, 'claim', 'open', 'claimed' FROM alarms",
             f"INSERT INTO commands (vehicle_id, phone, kind, state, created_at, expires_at) "
-            f"SELECT v.id, '1', 'text', CASE n WHEN 2 THEN 'queued' ELSE 'answered' END, {age}, {age} "
-            f"FROM vehicles v, generate_series(0, 9) AS n",
+            f"SELECT v.id, '1', 'text', CASE n WHEN 2 THEN 'queued' WHEN 3 THEN 'acknowledged' ELSE 'answered' END,"
+            f" {age}, {age} FROM vehicles v, generate_series(0, 9) AS n",
             f"INSERT INTO audit (time, action) SELECT {age}, 'test' {ten}",
         ):
             await connection.execute(statement.encode())
