@@ -4,7 +4,7 @@ The life of a link. A terminal that has no authentication code (鉴权码) regis
 one; with the code it authenticates (终端鉴权, 0x0102), on every new link, before anything else. Only then are its
 messages taken. When its unit is removed from the vehicle it unregisters (终端注销, 0x0003) and has to begin again.
 A link speaks for one terminal: once authenticated, a frame with another phone number is refused.
-Source: JT/T 808-2013 §7.2.1, §7.2.2; 2019 likewise. The states are the table `TRANSITIONS`.
+Source: JT/T 808-2013 §7.2.1, §7.2.2; 2019 likewise (clauses not checked). The states are the table `TRANSITIONS`.
 
 Whoever owns the link calls `receive_data` with what arrived, handles the events, and writes `data_to_send()`
 afterwards; arms one timer for `next_deadline()` and calls `on_time` when it is due. Answers to stored messages are

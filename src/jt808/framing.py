@@ -1,6 +1,6 @@
 """Frames on the wire: 0x7e flags (标识位), escaping (转义), check byte (校验码).
 
-Source: JT/T 808-2011, -2013 and -2019 §4.4 (message structure: flags, escaping, check code).
+Source: JT/T 808-2011, -2013 and -2019 §4.4 (message structure: flags, escaping, check code; clauses not checked).
 """
 
 from __future__ import annotations

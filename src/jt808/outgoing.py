@@ -1,7 +1,7 @@
 """Long messages of our own: cut into packages (分包), and packages sent again when they are asked for.
 
-Source: JT/T 808-2013 §4.4.3 and §7.12: packages carry consecutive serial numbers, each is a whole frame, and one that
-is asked for again goes out unchanged. 2019 likewise; there terminals ask with 0x0005.
+Source: JT/T 808-2013 §4.4.3 and §7.12 (clauses not checked): packages carry consecutive serial numbers, each is a whole
+frame, and one that is asked for again goes out unchanged. 2019 likewise; there terminals ask with 0x0005.
 """
 
 from __future__ import annotations

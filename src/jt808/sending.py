@@ -199,7 +199,8 @@ class LinkSender:
 
     def _answer_media(self, media_id: bytes, serial_no: int, package_nos: tuple[int, ...] = ()) -> None:
         """0x8800, media data answer (多媒体数据上传应答): it is all there but for these packages. 2011 names the serial
-        number first, and gives a count in any case. JT/T 808-2013 §8.53."""
+        number first, and gives a count in any case. JT/T 808-2013 §8.53 (clause not
+        checked)."""
         numbers = struct.pack(f">B{len(package_nos)}H", len(package_nos), *package_nos)
         if self.edition == Edition.V2011:
             self.send(0x8800, _WORD.pack(serial_no) + media_id + numbers)
@@ -207,7 +208,8 @@ class LinkSender:
             self.send(0x8800, media_id + numbers if package_nos else media_id)
 
     def reply_time(self, request: Request, now_utc: float) -> None:
-        """Answer 0x0004 with 0x8004, server time (查询服务器时间应答) in UTC. JT/T 808-2019 §8.6."""
+        """Answer 0x0004 with 0x8004, server time (查询服务器时间应答) in UTC. JT/T 808-2019 §8.5
+        (clause not checked)."""
         clock = datetime.fromtimestamp(now_utc, UTC)
         self.send(0x8004, bytes.fromhex(f"{clock:%y%m%d%H%M%S}"))
 
@@ -218,7 +220,7 @@ class LinkSender:
 
     def refuse_registration(self, header: Header, result: int) -> None:
         """Answer 0x8100 with 1 (vehicle already registered), 2 (no such vehicle), 3 (terminal already registered) or
-        4 (no such terminal). Source: JT/T 808-2013 §8.8."""
+        4 (no such terminal). Source: JT/T 808-2013 §8.6 (clause not checked)."""
         self._answer(header, 0x8100, _WORD.pack(header.serial_no) + bytes((result,)))
 
     def _adopt(self, header: Header) -> None:

@@ -1,4 +1,6 @@
-"""Reassembly of sub-packaged messages (分包) of one terminal. Source: JT/T 808-2013 §4.4.3, §7.12; 2019 likewise.
+"""Reassembly of sub-packaged messages (分包) of one terminal.
+
+Source: JT/T 808-2013 §4.4.3, §7.12; 2019 likewise (clauses not checked).
 
 A message longer than one frame holds arrives as packages with consecutive serial numbers, so the serial number of the
 first package is known from any of them: serial - (package number - 1). Message id and first serial name the set.
