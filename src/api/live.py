@@ -85,8 +85,15 @@ class LiveHub:
         self._now = now
         self._sleep = sleep
         self._subscription = services.bus.subscribe(
-            "live", BatchStored, PositionsSeen, SessionsChanged, CommandChanged, CommandGroupChanged, AlarmStepped,
-            MediaStored, FleetChanged,
+            "live",
+            BatchStored,
+            PositionsSeen,
+            SessionsChanged,
+            CommandChanged,
+            CommandGroupChanged,
+            AlarmStepped,
+            MediaStored,
+            FleetChanged,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: set[Client] = set()

@@ -48,7 +48,7 @@ def reasons(digest: Digest) -> list[tuple[str, str]]:
 
 
 def test_a_dedicated_answer_is_an_answer_and_kept() -> None:
-    body = bytes.fromhex("0007" "01" "00000055" "04" "00000050")
+    body = bytes.fromhex("000701000000550400000050")
     digest = of(Rec(body, 0x0104, received=6))
     (answer,) = digest.answers
     assert (answer.phone, answer.request_serial_no, answer.message_id, answer.refusal) == (PHONE, 7, 0x0104, "")
@@ -63,7 +63,7 @@ def test_a_result_of_an_upgrade_that_failed_is_a_refusal() -> None:
 
 
 def test_a_request_for_packages_names_the_first_serial_number() -> None:
-    (answer,) = of(Rec(bytes.fromhex("0064" "02" "0003" "0005"), 0x0005, received=6)).answers
+    (answer,) = of(Rec(bytes.fromhex("00640200030005"), 0x0005, received=6)).answers
     assert (answer.request_serial_no, answer.answer) == (100, {"package_nos": [3, 5]})
     digest = of(Rec(b"\0", 0x0005, received=6))
     assert (digest.answers, reasons(digest)) == ([], [("undecodable", "no request for packages")])
