@@ -11,30 +11,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
-from fleet import SessionChange
 from ingest.certificates import Certificate
 from ingest.config import GatewayConfig
 from ingest.control import ControlServer, control_path
 from ingest.counters import Counters
+from ingest.datagrams import UdpEndpoint
 from ingest.deadlines import Deadlines
 from ingest.draining import close_spread
-from ingest.identities import BLOCKED, Identities, IdentityFile
-from ingest.journal import EDITION_CODES, GroupCommitWriter, JournalFile, Kind, journal_path
-from ingest.journal.facts import GatewayStarted, encode_fact
-from ingest.links import Address, TcpLink, TerminalLink, TlsLink, UdpEndpoint, peer_text
+from ingest.identities import Identities, IdentityFile
+from ingest.journal import GroupCommitWriter, JournalFile, journal_path
+from ingest.links import TcpLink, TerminalLink, TlsLink, peer_text
 from ingest.listening import Acceptor, bind_both, bind_tcp, raise_file_limit
 from ingest.login import LoginDesk
 from ingest.memory import give_back_for_ever, settle
 from ingest.proxying import ProxyPreface
 from ingest.sending import Sending
-from ingest.sessions import Sessions
+from ingest.session_desk import SessionDesk
+from ingest.turns import Turns
 from jt808.connection import ConnectionLimits
 from jt808.errors import Result
 from jt808.events import (
@@ -51,8 +48,6 @@ from jt808.events import (
     TimeQueried,
     UnregisterRequested,
 )
-from jt808.header import Edition, Header
-from jt808.messages import TerminalAuthentication
 from jt808.subpackage import Budget
 
 if TYPE_CHECKING:
@@ -62,10 +57,7 @@ __all__ = ["Gateway", "GatewayConfig", "control_path", "run_gateway"]
 
 log = logging.getLogger(__name__)
 
-WORK_S_PER_TURN: Final = 0.002  # for newcomers and large reads
 SHUTDOWN_FLUSH_S: Final = 2.0
-MAX_IDLE_TIMES: Final = 1000
-NO_PHONE: Final = bytes(10)
 
 
 class Gateway:
@@ -83,34 +75,17 @@ class Gateway:
             lost_messages=config.lost_messages,
             package_bytes=config.terminal_package_bytes,
         )
-        self._limits_by_idle: dict[float, ConnectionLimits] = {}
         self.package_budget = Budget(config.package_bytes)
-        self.sessions: Sessions[TerminalLink] = Sessions(
-            self.counters, max_displacements=config.max_displacements_per_minute
-        )
         self.is_pressed = False  # the journal cannot keep up, reading is paused
         self.loop: asyncio.AbstractEventLoop
         self.deadlines = Deadlines()
+        self.turns = Turns(self.counters)
         self.tls_address: str | None = None  # HOST:PORT, once it listens
         self._links: set[TcpLink] = set()
-        self._waiting_for_time: deque[Callable[[], None]] = deque()
-        self._takes_time = False
         self._per_address: dict[str, int] = {}
-        self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
-        self._lost_facts = False
         self._is_closed = False
         self._hasten = asyncio.Event()
         self._certificate: Certificate | None = None
-        self._identities = Identities(
-            IdentityFile(config.data_dir / "identities.sqlite"), on_changed=self._identity_changed
-        )
-        self._login = LoginDesk(
-            self,
-            self._identities,
-            is_open=config.enrolment == "open",
-            max_terminals=config.max_terminals,
-            logins_per_minute=config.logins_per_minute,
-        )
         self._journal = GroupCommitWriter(
             JournalFile(journal_path(config.data_dir), config.journal_max_bytes),
             on_stored=self._stored,
@@ -121,7 +96,27 @@ class Gateway:
             disk_low_bytes=config.disk_low_bytes,
         )
         self.append = self._journal.append  # the hot call, without a detour
-        self._sending = Sending(self)
+        self._identities = Identities(
+            IdentityFile(config.data_dir / "identities.sqlite"), on_changed=lambda phone: desk.identity_changed(phone)
+        )
+        self._desk = desk = SessionDesk(
+            self._identities,
+            self.append,
+            self.counters,
+            self.link_limits,
+            max_displacements=config.max_displacements_per_minute,
+        )
+        self.sessions = desk.sessions
+        self.end_session = desk.end
+        self._login = LoginDesk(
+            desk,
+            self._identities,
+            self.counters,
+            is_open=config.enrolment == "open",
+            max_terminals=config.max_terminals,
+            logins_per_minute=config.logins_per_minute,
+        )
+        self._sending = Sending(self.sessions, self.counters)
         self._control = ControlServer(
             control_path(config.data_dir),
             {
@@ -157,8 +152,7 @@ class Gateway:
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
         await self._journal.open()
         await self._identities.open()
-        now_us = time.time_ns() // 1000
-        self.append(Kind.GATEWAY_STARTED, now_us, NO_PHONE, 13, 0, 0, encode_fact(GatewayStarted(now_us)), urgent=True)
+        self._desk.gateway_started()
         await self._control.open()
         if self.config.database_url is not None:
             self._tasks.append(asyncio.create_task(self._synchronise(self.config.database_url), name="identity sync"))
@@ -197,13 +191,6 @@ class Gateway:
             self.tls_address = peer_text(tls.getsockname())
             log.info("terminals with TLS: %s", self.tls_address)
         return peer_text(tcp.getsockname())
-
-    def is_proxy(self, address: Address | None) -> bool:
-        """Is this one of the balancers that say whom they speak for?"""
-        if not address:
-            return False
-        host = ip_address(address[0])
-        return any(host in network for network in self.config.proxies)
 
     def reload(self) -> None:
         """Read the certificate again (SIGHUP)."""
@@ -276,28 +263,6 @@ class Gateway:
         for link in self._links:
             link.press(paused)
 
-    def when_there_is_time(self, work: Callable[[], None]) -> None:
-        """Do this in its turn, such things for a few milliseconds in each turn of the loop: who is logged in and says
-        little comes first."""
-        self._waiting_for_time.append(work)
-        if not self._takes_time:
-            self._takes_time = True
-            self.loop.call_soon(self._take_time)
-
-    def _take_time(self) -> None:
-        waiting = self._waiting_for_time
-        end = time.perf_counter() + WORK_S_PER_TURN
-        while waiting and time.perf_counter() < end:
-            try:
-                waiting.popleft()()
-            except Exception:  # a bug of ours on one link must not cost the others their turn
-                log.exception("a link's data could not be taken in")
-                self.counters["link_failures"] += 1
-        if waiting:
-            self.loop.call_soon(self._take_time)
-        else:
-            self._takes_time = False
-
     # ---- what happens on them
 
     def handle_event(self, link: TerminalLink, event: Any, now_us: int) -> None:
@@ -353,105 +318,8 @@ class Gateway:
         for link in waiting:
             link.has_answers = False
             link.flush()
-        if self._lost_facts:
-            self._tell_sessions_again()
+        self._desk.tell_what_was_lost()
         self._control.wake_readers()
-
-    def begin_session(
-        self,
-        link: TerminalLink,
-        header: Header,
-        phone: str,
-        edition: Edition | None,
-        message: TerminalAuthentication,
-        now_us: int,
-    ) -> None:
-        """The terminal is who it says: answer, and let it speak. The newest link of a terminal wins."""
-        self.counters["authentications"] += 1
-        is_new = link.phone != phone
-        if is_new:
-            self.end_session(link, "another_terminal")
-            displaced = self.sessions.begin(phone, link, self.loop.time())
-            if displaced is not None:
-                log.info("terminal %s: %s displaces %s", phone, link.peer, displaced.peer)
-                is_flagged = self.sessions.is_contested(phone, self.loop.time())
-                displaced.end("duplicate_identity" if is_flagged else "displaced")
-            link.connection.continue_serial_no(self._serial_nos.pop(phone, 0))
-        link.connection.authenticated(header, edition)
-        link.took_over(phone)
-        link.connection.use_limits(self._limits_of(phone))
-        if message.imei and not (len(message.imei) == 15 and message.imei.isdecimal()):
-            self.counters["imeis_malformed"] += 1  # makers fill the field with what they like; it is kept as it is
-        if is_new:
-            imei, version = message.imei or "", message.software_version or ""
-            self._tell_session(link, now_us, online=True, reason="", imei=imei, software_version=version)
-
-    def end_session(self, link: TerminalLink, reason: str) -> None:
-        """The link speaks for its terminal no more."""
-        if not link.phone:
-            return
-        self._tell_session(link, time.time_ns() // 1000, online=False, reason=reason)
-        self._serial_nos[link.phone] = link.connection.take_serial_no()
-        self.sessions.end(link.phone, link)
-        log.debug("terminal %s at %s: session ended: %s", link.phone, link.peer, reason)
-        link.phone = ""
-
-    def _tell_session(
-        self,
-        link: TerminalLink,
-        now_us: int,
-        *,
-        online: bool,
-        reason: str,
-        imei: str = "",
-        software_version: str = "",
-    ) -> None:
-        edition = str(link.connection.edition)
-        change = SessionChange(
-            received_us=now_us,
-            phone=link.phone,
-            online=online,
-            peer=link.peer,
-            transport=link.transport_name,
-            edition=edition,
-            reason=reason,
-            imei=imei,
-            software_version=software_version,
-        )
-        kind = Kind.SESSION_BEGIN if online else Kind.SESSION_END
-        body = encode_fact(change)
-        if not self.append(kind, now_us, link.phone10, EDITION_CODES[edition], 0, 0, body, urgent=True):
-            self._lost_facts = True
-
-    def _tell_sessions_again(self) -> None:
-        """Facts were dropped while the journal could not be written; it can again: say how things stand."""
-        self._lost_facts = False
-        now_us = time.time_ns() // 1000
-        log.warning("logins and link ends were lost while the journal was full; telling who is on-line anew")
-        body = encode_fact(GatewayStarted(now_us))
-        self.append(Kind.GATEWAY_STARTED, now_us, NO_PHONE, 13, 0, 0, body, urgent=True)
-        for link in self.sessions.links():
-            self._tell_session(link, now_us, online=True, reason="")
-
-    def _identity_changed(self, phone: str) -> None:
-        """The database has another word on a terminal: whom it blocked or deleted is sent away."""
-        link = self.sessions.get(phone)
-        identity = self._identities.get(phone)
-        if link is None:
-            return
-        if identity is None or identity.standing == BLOCKED:
-            link.end("blocked" if identity is not None else "deleted")
-        else:
-            link.use_limits(self._limits_of(phone))
-
-    def _limits_of(self, phone: str) -> ConnectionLimits:
-        """The configured ones, with the silence that is granted this terminal. Links with the same share the object."""
-        identity = self._identities.get(phone)
-        if identity is None or identity.idle_s is None:
-            return self.link_limits
-        if len(self._limits_by_idle) > MAX_IDLE_TIMES:
-            self._limits_by_idle.clear()
-        return self._limits_by_idle.setdefault(identity.idle_s, replace(self.link_limits, idle_s=identity.idle_s))
 
     # ---- what the core asks for (see ingest.control)
 

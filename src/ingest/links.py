@@ -1,4 +1,4 @@
-"""The shells around `jt808.TerminalConnection`: a TCP stream each, or one UDP socket for many terminals.
+"""The shells around `jt808.TerminalConnection`: here those of TCP, in `ingest.datagrams` those of UDP.
 
 They add what the connection must not know: sockets, the clock, the loop's timers.
 """
@@ -9,14 +9,15 @@ import asyncio
 import errno
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
+from ingest.config import GatewayConfig
+from ingest.counters import Counters
+from ingest.deadlines import Deadlines
+from ingest.turns import Turns
 from jt808.connection import ConnectionLimits, TerminalConnection
 from jt808.events import MessageReceived
-from jt808.framing import BadFrame, deframe_datagram
-
-if TYPE_CHECKING:
-    from ingest.gateway import Gateway
+from jt808.subpackage import Budget
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,43 @@ def peer_text(address: Address | None) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class Append(Protocol):
+    """Hands a record to the journal, see `ingest.journal.GroupCommitWriter.append`. False: it does not take it."""
+
+    def __call__(
+        self,
+        kind: int,
+        received_us: int,
+        phone10: bytes,
+        edition: int,
+        message_id: int,
+        serial_no: int,
+        body: bytes,
+        token: Any = None,
+        *,
+        urgent: bool = False,
+    ) -> bool: ...
+
+
+class Host(Protocol):
+    """What a link asks of the gateway that it belongs to."""
+
+    config: GatewayConfig
+    counters: Counters
+    deadlines: Deadlines
+    turns: Turns
+    loop: asyncio.AbstractEventLoop
+    append: Append
+    link_limits: ConnectionLimits
+    package_budget: Budget
+    is_pressed: bool  # the journal cannot keep up, nothing is read
+
+    def link_made(self, link: TcpLink) -> bool: ...
+    def link_lost(self, link: TcpLink) -> None: ...
+    def handle_event(self, link: TerminalLink, event: Any, now_us: int) -> None: ...
+    def end_session(self, link: TerminalLink, reason: str) -> None: ...
+
+
 class TerminalLink:
     """One terminal's link, whatever carries it."""
 
@@ -47,8 +85,8 @@ class TerminalLink:
         "connection",
         "due_slot",
         "edition_code",
-        "gateway",
         "has_answers",
+        "host",
         "is_ended",
         "is_registering",
         "issued",
@@ -57,11 +95,11 @@ class TerminalLink:
     )
     transport_name = ""
 
-    def __init__(self, gateway: Gateway, address: Address | None) -> None:
-        self.gateway = gateway
+    def __init__(self, host: Host, address: Address | None) -> None:
+        self.host = host
         self.address = address
-        now = gateway.loop.time()
-        self.connection = TerminalConnection(now, limits=gateway.link_limits, budget=gateway.package_budget)
+        now = host.loop.time()
+        self.connection = TerminalConnection(now, limits=host.link_limits, budget=host.package_budget)
         self.phone = ""  # canonical; "" while nobody is authenticated
         self.phone10 = b""
         self.edition_code = 13
@@ -70,10 +108,10 @@ class TerminalLink:
         self.issued: bytes | None = None  # of a 0x0100 answered here, see ingest.login
         self.is_ended = False
         # The token bucket: messages it may still send before time is asked, and since when time was not asked.
-        self._allowance = gateway.config.burst if gateway.config.messages_per_s else UNLIMITED
+        self._allowance = host.config.burst if host.config.messages_per_s else UNLIMITED
         self._allowed_at = now
         self.due_slot: int | None = None
-        gateway.deadlines.set(self, self.connection.next_deadline())
+        host.deadlines.set(self, self.connection.next_deadline())
 
     @property
     def peer(self) -> str:
@@ -82,7 +120,7 @@ class TerminalLink:
     def received(self, events: list[Any]) -> None:
         """After every read: do what the events ask for."""
         if self.handle(events):
-            while more := self.connection.receive_held(self.gateway.loop.time()):
+            while more := self.connection.receive_held(self.host.loop.time()):
                 self.handle(more)
             self.flush()
             self._rearm()
@@ -92,12 +130,12 @@ class TerminalLink:
     def handle(self, events: list[Any]) -> bool:
         """Journal what is to be kept, which is hot; hand all else on. True: there was something else."""
         received_us = time.time_ns() // 1000
-        gateway = self.gateway
+        host = self.host
         is_plain = True
         for event in events:
             if type(event) is MessageReceived:
-                gateway.counters["messages_received"] += 1
-                gateway.append(
+                host.counters["messages_received"] += 1
+                host.append(
                     0,
                     received_us,
                     self.phone10,
@@ -109,7 +147,7 @@ class TerminalLink:
                 )
             else:
                 is_plain = False
-                gateway.handle_event(self, event, received_us)
+                host.handle_event(self, event, received_us)
                 if self.is_ended:
                     return True
         self._allowance -= len(events)
@@ -119,8 +157,8 @@ class TerminalLink:
 
     def _overdrawn(self) -> None:
         """The terminal has used its allowance up: add what time has brought, and wait for what is missing."""
-        config = self.gateway.config
-        now = self.gateway.loop.time()
+        config = self.host.config
+        now = self.host.loop.time()
         gained = int((now - self._allowed_at) * config.messages_per_s)
         self._allowance += gained
         self._allowed_at += gained / config.messages_per_s
@@ -148,12 +186,12 @@ class TerminalLink:
         """Deadlines mostly move later: then there is nothing to do but to wait for the new one."""
         if self.is_ended:
             return
-        self.handle(self.connection.on_time(self.gateway.loop.time()))
+        self.handle(self.connection.on_time(self.host.loop.time()))
         self.flush()
         self._rearm()
 
     def _rearm(self) -> None:
-        self.gateway.deadlines.set(self, None if self.is_ended else self.connection.next_deadline())
+        self.host.deadlines.set(self, None if self.is_ended else self.connection.next_deadline())
 
     def flush(self) -> None:
         """Write what the connection has to say."""
@@ -169,12 +207,12 @@ class TerminalLink:
         if self.is_ended:
             return
         self.is_ended = True
-        self.gateway.deadlines.set(self, None)
-        self.gateway.end_session(self, reason)
-        self.gateway.counters.count("links_ended", reason)
+        self.host.deadlines.set(self, None)
+        self.host.end_session(self, reason)
+        self.host.counters.count("links_ended", reason)
         self.flush()
         for dropped in self.connection.close():
-            self.gateway.counters.count("packages_dropped", dropped.reason, dropped.packages)
+            self.host.counters.count("packages_dropped", dropped.reason, dropped.packages)
         self._close()
 
     def _close(self) -> None:
@@ -197,9 +235,9 @@ class TcpLink(TerminalLink, asyncio.Protocol):
     __slots__ = ("_pauses", "_stall", "_transport", "_unread")
     transport_name = "tcp"
 
-    def __init__(self, gateway: Gateway, address: Address | None = None) -> None:
+    def __init__(self, host: Host, address: Address | None = None) -> None:
         """Args:  address: of the terminal, where the socket does not know it."""
-        self.gateway = gateway
+        self.host = host
         self.address = address
         self._transport: asyncio.Transport | None = None
         self._pauses = 0
@@ -208,24 +246,24 @@ class TcpLink(TerminalLink, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        super().__init__(self.gateway, self.address or self._transport.get_extra_info("peername"))
-        self._transport.set_write_buffer_limits(self.gateway.config.write_high_water_bytes)
-        if not self.gateway.link_made(self):
+        super().__init__(self.host, self.address or self._transport.get_extra_info("peername"))
+        self._transport.set_write_buffer_limits(self.host.config.write_high_water_bytes)
+        if not self.host.link_made(self):
             self.is_ended = True
-            self.gateway.deadlines.set(self, None)
+            self.host.deadlines.set(self, None)
             self._transport.abort()
-        elif self.gateway.is_pressed:
+        elif self.host.is_pressed:
             self._pause(PRESSED)
 
     def data_received(self, data: bytes) -> None:
-        gateway = self.gateway
-        gateway.counters["bytes_received"] += len(data)
+        host = self.host
+        host.counters["bytes_received"] += len(data)
         if len(data) > SLICE_BYTES or not self.phone:
             self._unread = data
             self._pause(UNREAD)
-            gateway.when_there_is_time(self._next_slice)
+            host.turns.add(self._next_slice)
         elif not self.is_ended:
-            self.received(self.connection.receive_data(data, gateway.loop.time()))
+            self.received(self.connection.receive_data(data, host.loop.time()))
 
     def _next_slice(self) -> None:
         """Take a part of what was read, and none while something else says wait. Of a newcomer, because thousands of
@@ -233,9 +271,9 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if self.is_ended or self._pauses != UNREAD:
             return
         data, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
-        self.received(self.connection.receive_data(data, self.gateway.loop.time()))
+        self.received(self.connection.receive_data(data, self.host.loop.time()))
         if self._unread:
-            self.gateway.when_there_is_time(self._next_slice)
+            self.host.turns.add(self._next_slice)
         else:
             self._resume(UNREAD)
 
@@ -245,7 +283,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if not data or transport is None:
             return
         transport.write(data)
-        if self._pauses & CHOKED and transport.get_write_buffer_size() > self.gateway.config.write_max_bytes:
+        if self._pauses & CHOKED and transport.get_write_buffer_size() > self.host.config.write_max_bytes:
             self._choked_to_death()
 
     @property
@@ -266,7 +304,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if not self._pauses:
             self._transport.resume_reading()
         elif self._pauses == UNREAD:
-            self.gateway.when_there_is_time(self._next_slice)
+            self.host.turns.add(self._next_slice)
 
     def press(self, paused: bool) -> None:
         if paused:
@@ -275,17 +313,17 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self._resume(PRESSED)
 
     def _throttle(self, wait_s: float) -> None:
-        self.gateway.counters["links_throttled"] += 1
+        self.host.counters["links_throttled"] += 1
         self._pause(THROTTLED)
-        self.gateway.loop.call_later(wait_s, self._resume, THROTTLED)
+        self.host.loop.call_later(wait_s, self._resume, THROTTLED)
 
     def pause_writing(self) -> None:
         """The peer does not read: then we do not read either, and not for ever."""
         if self._transport is None or self.is_ended:
             return
-        self.gateway.counters["links_choked"] += 1
+        self.host.counters["links_choked"] += 1
         self._pause(CHOKED)
-        self._stall = self.gateway.loop.call_later(self.gateway.config.write_stall_s, self._choked_to_death)
+        self._stall = self.host.loop.call_later(self.host.config.write_stall_s, self._choked_to_death)
 
     def resume_writing(self) -> None:
         if self._stall is not None:
@@ -305,14 +343,14 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self._stall.cancel()
         self._transport = None
         self.end("closed_by_terminal" if exc is None else "half_open" if is_timeout(exc) else "connection_lost")
-        self.gateway.link_lost(self)
+        self.host.link_lost(self)
 
     def _close(self) -> None:
         transport = self._transport
         if transport is not None:
             transport.close()
             if transport.get_write_buffer_size():
-                self._stall = self.gateway.loop.call_later(CLOSING_S, transport.abort)
+                self._stall = self.host.loop.call_later(CLOSING_S, transport.abort)
 
 
 class TlsLink(TcpLink):
@@ -325,88 +363,3 @@ class TlsLink(TcpLink):
 def is_timeout(error: Exception) -> bool:
     """Did the kernel give the peer up (keep-alive, unacknowledged data)?"""
     return isinstance(error, OSError) and error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH)
-
-
-class UdpLink(TerminalLink):
-    """What one terminal sends from one address; there is no connection but ours."""
-
-    __slots__ = ("_endpoint", "_key")
-    transport_name = "udp"
-
-    def __init__(self, gateway: Gateway, endpoint: UdpEndpoint, key: tuple[Address, bytes]) -> None:
-        super().__init__(gateway, key[0])
-        self._endpoint = endpoint
-        self._key = key
-
-    def flush(self) -> None:
-        if frames := self.connection.frames_to_send():
-            for frame in frames:  # a datagram each: terminals expect one frame in one
-                self._endpoint.send(frame, cast(Address, self.address))
-
-    def _throttle(self, wait_s: float) -> None:
-        self.gateway.counters["links_throttled"] += 1
-
-    def has_allowance(self) -> bool:
-        """May it send one more? A datagram cannot wait: what is too much is dropped, and the terminal repeats it."""
-        if self._allowance < 0:
-            self._overdrawn()
-        return self._allowance >= 0
-
-    def _close(self) -> None:
-        self._endpoint.forget(self._key)
-
-
-class UdpEndpoint(asyncio.DatagramProtocol):
-    """The UDP socket. A link for each (peer, phone field), since a datagram says who sends it in its header only."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._links: dict[tuple[Address, bytes], UdpLink] = {}
-        self._transport: asyncio.DatagramTransport | None = None
-        self.is_closing = False
-
-    def __len__(self) -> int:
-        return len(self._links)
-
-    def links(self) -> list[UdpLink]:
-        return list(self._links.values())
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        gateway = self._gateway
-        gateway.counters["bytes_received"] += len(data)
-        if self.is_closing:
-            gateway.counters.count("datagrams_dropped", "closing")
-            return
-        for frame in deframe_datagram(data):
-            if isinstance(frame, BadFrame):
-                gateway.counters.count("frames_bad", frame.reason)
-                continue
-            key = (addr, frame[4:15] if frame[2] & 0x40 else frame[4:10])
-            link = self._links.get(key)
-            if link is None:
-                if len(self._links) >= gateway.config.max_udp_links:
-                    gateway.counters.count("links_refused", "udp_full")
-                    continue
-                link = self._links[key] = UdpLink(gateway, self, key)
-            if not link.has_allowance():
-                gateway.counters.count("datagrams_dropped", "rate")
-                continue
-            link.received(link.connection.receive_frames([frame], gateway.loop.time()))
-
-    def error_received(self, exc: Exception) -> None:
-        """An ICMP message about something we sent; the terminal is away."""
-        self._gateway.counters["udp_errors"] += 1
-
-    def send(self, frame: bytes, address: Address) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(frame, address)
-
-    def forget(self, key: tuple[Address, bytes]) -> None:
-        self._links.pop(key, None)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()

@@ -7,9 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fleet import RefusedRegistration, Registration, canonical_phone
+from ingest.counters import Counters
 from ingest.identities import (
     APPROVED,
     BLOCKED,
@@ -25,13 +26,11 @@ from ingest.journal import EDITION_CODES, Kind
 from ingest.journal.facts import Fact, Unregistered, encode_fact
 from ingest.links import TerminalLink
 from ingest.pace import Pace
+from ingest.session_desk import SessionDesk
 from jt808.errors import PeerError, Result
 from jt808.events import AuthRequested, RegisterRequested, UnregisterRequested
 from jt808.header import Edition, Header
 from jt808.messages import TerminalAuthentication, TerminalRegister, body_edition, decode_body
-
-if TYPE_CHECKING:
-    from ingest.gateway import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -85,16 +84,17 @@ class LoginDesk:
 
     def __init__(
         self,
-        gateway: Gateway,
+        desk: SessionDesk,
         identities: Identities,
+        counters: Counters,
         *,
         is_open: bool,
         max_terminals: int,
         logins_per_minute: int,
     ) -> None:
-        self._gateway = gateway
+        self._desk = desk
         self._identities = identities
-        self._counters = gateway.counters
+        self._counters = counters
         self._is_open = is_open
         self._max_terminals = max_terminals
         self._gate = RefusalGate()
@@ -128,7 +128,7 @@ class LoginDesk:
         admission = admit(identity, message.terminal_id, is_open=self._is_open)
         if not admission.result and identity is None and len(self._identities) >= self._max_terminals:
             admission = Admission(4, "too_many_terminals")
-        if not admission.result and not self._registrations.allows(phone, self._gateway.loop.time()):
+        if not admission.result and not self._registrations.allows(phone, link.host.loop.time()):
             self._counters.count("registrations_ignored", "too_often")  # each costs an fsync and rows in the database
             link.end("registers_too_often")
             return
@@ -157,7 +157,7 @@ class LoginDesk:
                 peer=link.peer,
                 reason=admission.reason,
             )
-            self._journal(Kind.REFUSED, header, fact)
+            self._journal(link, Kind.REFUSED, header, fact)
         link.connection.refuse_registration(header, admission.result)
 
     def _take_in(
@@ -202,11 +202,11 @@ class LoginDesk:
             link.issued = fingerprint(event.body) + code.encode()
             self._counters["registrations"] += 1
             if not link.is_ended:
-                self._gateway.end_session(link, "registers_again")
+                self._desk.end(link, "registers_again")
                 link.connection.accept_registration(header, code, edition)
 
         def saved(is_saved: bool) -> None:
-            if not is_saved or not self._journal(Kind.REGISTERED, header, fact, (link, journaled)):
+            if not is_saved or not self._journal(link, Kind.REGISTERED, header, fact, journaled):
                 link.is_registering = False
                 self._counters.count("registrations_refused", "disk")
 
@@ -233,14 +233,14 @@ class LoginDesk:
             link.end(reason)
             return
         edition = Edition(identity.edition) if identity.edition else None
-        self._gateway.begin_session(link, header, phone, edition, message, now_us)
+        self._desk.begin(link, header, phone, edition, message, now_us)
 
     def _obstacle(self, link: TerminalLink, phone: str) -> str:
         """Why a terminal that showed the right code is not let in on this link; "" when nothing speaks against it."""
         if link.phone == phone:
             return ""
-        now = self._gateway.loop.time()
-        sessions = self._gateway.sessions
+        now = link.host.loop.time()
+        sessions = self._desk.sessions
         if not self._logins.allows(phone, now):
             return "logs_in_too_often"
         holder = sessions.get(phone)
@@ -280,11 +280,11 @@ class LoginDesk:
             self._counters["unregistrations"] += 1
             if not link.is_ended:
                 link.connection.unregistered(event)
-                self._gateway.end_session(link, "unregistered")
+                self._desk.end(link, "unregistered")
 
         def saved(is_saved: bool) -> None:
             if is_saved:
-                self._gateway.append(
+                link.host.append(
                     Kind.UNREGISTERED, now_us, phone10, edition, event.message_id, event.serial_no,
                     encode_fact(fact), (link, journaled), urgent=True,
                 )  # fmt: skip
@@ -294,15 +294,17 @@ class LoginDesk:
 
     def _journal(
         self,
+        link: TerminalLink,
         kind: Kind,
         header: Header,
         fact: Registration | RefusedRegistration,
-        token: tuple[TerminalLink, Callable[[], None]] | None = None,
+        then: Callable[[], None] | None = None,
     ) -> bool:
         phone10 = bytes.fromhex(header.phone.rjust(20, "0"))
         edition = EDITION_CODES[fact.edition]
         body = encode_fact(fact)
-        return self._gateway.append(
+        token = None if then is None else (link, then)
+        return link.host.append(
             kind, fact.received_us, phone10, edition, header.message_id, header.serial_no, body, token, urgent=True
         )
 

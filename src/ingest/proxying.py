@@ -10,12 +10,9 @@ from __future__ import annotations
 import asyncio
 import struct
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
-from ingest.links import Address, TcpLink
-
-if TYPE_CHECKING:
-    from ingest.gateway import Gateway
+from ingest.links import Address, Host, TcpLink
 
 V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 V1_SIGNATURE: Final = b"PROXY "
@@ -92,10 +89,10 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 class ProxyPreface(asyncio.Protocol):
     """Stands in for the link until the balancer's header is read; of other peers it makes the link at once."""
 
-    __slots__ = ("_data", "_gateway", "_timer", "_transport")
+    __slots__ = ("_data", "_host", "_timer", "_transport")
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._data = b""
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -103,10 +100,17 @@ class ProxyPreface(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = self._transport.get_extra_info("peername")
-        if self._gateway.is_proxy(peer):
-            self._timer = self._gateway.loop.call_later(HEADER_S, self._refuse, "proxy_header_late")
+        if self._is_proxy(peer):
+            self._timer = self._host.loop.call_later(HEADER_S, self._refuse, "proxy_header_late")
         else:
             self._hand_over(peer, b"")
+
+    def _is_proxy(self, address: Address | None) -> bool:
+        """Is this one of the balancers that say whom they speak for?"""
+        if not address:
+            return False
+        peer = ip_address(address[0])
+        return any(peer in network for network in self._host.config.proxies)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -126,7 +130,7 @@ class ProxyPreface(asyncio.Protocol):
     def _hand_over(self, peer: Address | None, rest: bytes) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        link = TcpLink(self._gateway, peer)
+        link = TcpLink(self._host, peer)
         self._transport.set_protocol(link)
         link.connection_made(self._transport)
         if rest:
@@ -135,5 +139,5 @@ class ProxyPreface(asyncio.Protocol):
     def _refuse(self, reason: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._gateway.counters.count("links_refused", reason)
+        self._host.counters.count("links_refused", reason)
         self._transport.abort()

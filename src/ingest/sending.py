@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ingest.counters import Counters
+from ingest.links import TerminalLink
+from ingest.sessions import Sessions
 from jt808.errors import UsageError
-
-if TYPE_CHECKING:
-    from ingest.gateway import Gateway
-    from ingest.links import TerminalLink
 
 
 class Sending:
     """The operations `prepare`, `send`, `room` and `packages` of `ingest.control`."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, sessions: Sessions[TerminalLink], counters: Counters) -> None:
+        self._sessions = sessions
+        self._counters = counters
 
     def _link(self, request: dict[str, Any]) -> TerminalLink | None:
-        return self._gateway.sessions.get(str(request["phone"]))
+        return self._sessions.get(str(request["phone"]))
 
     async def prepare(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take serial numbers that follow each other, as many as the message will have packages."""
@@ -39,7 +39,7 @@ class Sending:
         except UsageError as error:
             return {"state": "refused", "reason": str(error)}
         link.flush()
-        self._gateway.counters["messages_sent"] += 1
+        self._counters["messages_sent"] += 1
         return {"state": "sent", "serial_no": serial_no, "edition": str(link.connection.edition)}
 
     async def room(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -61,5 +61,5 @@ class Sending:
         except UsageError:
             return {"state": "offline"}
         link.flush()
-        self._gateway.counters["packages_sent"] += len(parts)
+        self._counters["packages_sent"] += len(parts)
         return {"state": "ready"}

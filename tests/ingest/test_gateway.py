@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from fleet import RefusedRegistration, Registration, SessionChange
-from ingest import gateway as gateway_module
 from ingest import login
+from ingest import turns as turns_module
 from ingest.control import ControlClient, control_path
-from ingest.gateway import WORK_S_PER_TURN, GatewayConfig, run_gateway
+from ingest.gateway import GatewayConfig, run_gateway
 from ingest.identities import APPROVED, BLOCKED, Identity, hash_auth_code
 from ingest.journal import GatewayStarted, JournalError, Unregistered
 from ingest.links import TcpLink
@@ -593,8 +593,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 import uvloop
-from ingest import gateway as gateway_module
-from ingest.gateway import WORK_S_PER_TURN, GatewayConfig, run_gateway
+from ingest.gateway import GatewayConfig, run_gateway
 config = GatewayConfig(data_dir=Path(sys.argv[1]), bind="127.0.0.1", port=0, enrolment="open")
 uvloop.run(run_gateway(config, on_ready=lambda address: print(address, flush=True)))
 """
@@ -662,20 +661,20 @@ async def test_what_can_wait_is_done_in_turns_and_a_failure_costs_no_other_its_o
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr(gateway_module.time, "perf_counter", lambda: next(clock) * WORK_S_PER_TURN / 10)
+    monkeypatch.setattr(turns_module.time, "perf_counter", lambda: next(clock) * turns_module.WORK_S_PER_TURN / 10)
     gateway, done = site.gateway, list[int]()
 
     def work(number: int) -> Callable[[], None]:
         return lambda: done.append(number // (number != 30))  # one fails
 
     for number in range(100):
-        gateway.when_there_is_time(work(number))
+        gateway.turns.add(work(number))
     await asyncio.sleep(0)
     assert 5 < len(done) < 15
     await until(lambda: len(done) == 99)
     assert done == [number for number in range(100) if number != 30]
     assert site.counters["link_failures"] == 1
-    gateway.when_there_is_time(work(0))
+    gateway.turns.add(work(0))
     await until(lambda: done[-1] == 0)
 
 

@@ -1,0 +1,46 @@
+"""What can wait, done a little in each turn of the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from ingest.counters import Counters
+
+log = logging.getLogger(__name__)
+
+WORK_S_PER_TURN: Final = 0.002
+
+
+class Turns:
+    """Newcomers' data and large reads go here, one after the other, for a few milliseconds in each turn of the loop:
+    who is logged in and says little comes first."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_due = False
+
+    def add(self, work: Callable[[], None]) -> None:
+        self._waiting.append(work)
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._take)
+
+    def _take(self) -> None:
+        waiting = self._waiting
+        end = time.perf_counter() + WORK_S_PER_TURN
+        while waiting and time.perf_counter() < end:
+            try:
+                waiting.popleft()()
+            except Exception:  # a bug of ours on one link must not cost the others their turn
+                log.exception("a link's data could not be taken in")
+                self._counters["link_failures"] += 1
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._take)
+        else:
+            self._is_due = False
