@@ -1,1 +1,1 @@
-"""Being built."""
+"""From terminals to the store: gateway, journal, pipeline, and commands the other way."""

@@ -23,16 +23,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from math import factorial
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import psycopg
 
 from downlink import KINDS, CommandError, Composed, compose
 from fleet import Bus, CommandChanged, SessionsChanged
 from ingest.commands.pace import Paces
+from ingest.commands.patience import Control, DeskLimits, wait_s
 from ingest.commands.transfers import Transfers
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
@@ -48,28 +46,6 @@ BATCH: Final = 200  # of a look: what is due, and single commands
 GROUP_BATCH: Final = 50  # of a look and a group
 MOST_ASKED: Final = 100  # times that a terminal may ask for packages
 OFFLINE: Final = "the terminal is off-line"
-
-
-class Control(Protocol):
-    """What the desk needs of `ingest.control.ControlClient`."""
-
-    async def request(self, op: str, **values: Any) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DeskLimits:
-    """The desk's patience and its bounds."""
-
-    timeout_s: float = 10.0  # the first T
-    attempts: int = 3
-    upgrade_bytes_per_s: float = 16384.0  # to one terminal
-    transfers: int = 64  # at once
-    firmware_dir: Path | None = None
-
-
-def wait_s(timeout_s: float, attempts: int) -> float:
-    """How long the n-th transmission waits for its answer."""
-    return timeout_s * factorial(max(attempts, 1))
 
 
 class CommandDesk:

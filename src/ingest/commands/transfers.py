@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from math import factorial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID
 
 import psycopg
@@ -24,14 +23,12 @@ from downlink import KINDS, CommandError
 from downlink.composing import lacking
 from downlink.firmware import UpgradeBody
 from fleet import CommandChanged
+from ingest.commands.patience import Control, DeskLimits
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from store import Database
 from store.queries import command_queue
 from store.queries.command_queue import Expected, QueuedCommand, Transfer
-
-if TYPE_CHECKING:
-    from ingest.commands.desk import Control, DeskLimits
 
 log = logging.getLogger(__name__)
 
@@ -159,9 +156,9 @@ class Transfers:
                 return False  # answered, refused, taken back
             numbers, following = _next(transfer, body.package_count)
             if not numbers:
-                wait_s = self._limits.timeout_s * factorial(min(max(command.attempts, 1), self._limits.attempts))
+                patience_s = wait_s(self._limits.timeout_s, min(command.attempts, self._limits.attempts))
                 await command_queue.advance(connection, command.id, next_package=following, sent=[])
-                return not await command_queue.finish_pass(connection, command.id, wait_s)
+                return not await command_queue.finish_pass(connection, command.id, patience_s)
         packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
         probe = await self._control.request("room", phone=command.phone)
         if probe["state"] == "busy":
