@@ -23,7 +23,7 @@ from downlink import KINDS, CommandError
 from downlink.composing import lacking
 from downlink.firmware import UpgradeBody
 from fleet import CommandChanged
-from ingest.commands.patience import Control, DeskLimits
+from ingest.commands.patience import Control, DeskLimits, wait_s
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from store import Database
