@@ -478,6 +478,8 @@ def test_a_text_goes_to_many(seat: Page, picture: Picture) -> None:
     expect(group).to_have_attribute("data-state", "done")
     expect(group).to_contain_text("成功 2")
     picture(seat, "group")
+    group.get_by_test_id("group-details").click()
+    expect(seat.get_by_test_id("group-member")).to_have_count(2)
 
 
 def test_a_viewer_looks_and_touches_nothing(page: Page, console: Console) -> None:

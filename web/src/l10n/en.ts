@@ -1004,6 +1004,10 @@ const en: Record<keyof typeof zh, string> = {
   'answerValue.emergency': 'emergency',
   'answerValue.overspeed': 'overspeed',
   'answerValue.fatigue_driving': 'fatigue driving',
+  'group.filter.bad': 'failed',
+  'group.filter.open': 'not done',
+  'group.filter.good': 'done',
+  'group.noneHere': 'None of these',
 }
 
 export default en

@@ -1003,4 +1003,8 @@ export default {
   'answerValue.emergency': '紧急报警',
   'answerValue.overspeed': '超速',
   'answerValue.fatigue_driving': '疲劳驾驶',
+  'group.filter.bad': '失败',
+  'group.filter.open': '未完成',
+  'group.filter.good': '成功',
+  'group.noneHere': '没有这一类车辆',
 }
