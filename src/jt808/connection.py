@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jt808.errors import HeaderError, Result, UsageError
+from jt808.errors import EncryptionError, HeaderError, Result, UsageError
 from jt808.events import (
     AuthRequested,
     BadFrameReceived,
@@ -34,7 +34,7 @@ from jt808.events import (
     UnregisterRequested,
 )
 from jt808.framing import BadFrame, Deframer
-from jt808.header import Edition, Header, parse_header
+from jt808.header import BodyDecrypter, Edition, Header, parse_header
 from jt808.link_states import DEFAULT_LIMITS, TRANSITIONS, ConnectionLimits, State, Step
 from jt808.sending import LinkSender, Request
 from jt808.subpackage import Assembled, Budget, Outcome, Reassembler
@@ -53,6 +53,7 @@ class TerminalConnection(LinkSender):
     __slots__ = (
         "_auth_failures",
         "_budget",
+        "_decrypter",
         "_deframer",
         "_held",
         "_junk_bytes",
@@ -70,14 +71,17 @@ class TerminalConnection(LinkSender):
         *,
         limits: ConnectionLimits = DEFAULT_LIMITS,
         budget: Budget | None = None,
+        decrypter: BodyDecrypter | None = None,
     ) -> None:
         """Args:  now: monotonic or wall-clock seconds, the same clock in every call.
         budget: shared bound of what incomplete messages of all links may hold.
+        decrypter: opens encrypted bodies of the authenticated terminal; without one they are refused.
         """
         super().__init__()
         self._limits = limits
         self._deframer = Deframer()
         self._budget = budget
+        self._decrypter = decrypter
         self._reassembler: Reassembler | None = None  # most terminals never need one
         self._held: list[bytes | BadFrame] | None = None
         self._auth_failures = 0
@@ -174,6 +178,15 @@ class TerminalConnection(LinkSender):
             events.append(BadFrameReceived("bad_header", frame))
             return False
         reason, result = self._judge(header)
+        if reason == "encrypted" and self._decrypter is not None and self._plain is not None:
+            try:
+                opened = self._decrypter.decrypt(header.encryption, body)
+            except EncryptionError:
+                pass
+            else:
+                frame = frame[: len(frame) - len(body)] + opened
+                header, body = header._replace(encryption=0, body_length=len(opened)), opened
+                reason, result = self._judge(header)
         if reason:
             self._refuse(header, reason, result, events)
         elif header.message_id == 0x0100:

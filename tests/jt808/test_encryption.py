@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jt808 import Deframer, Edition, EncryptionError, UsageError, build_frame, decode_body, encode_body, parse_header
+from jt808.connection import TerminalConnection
 from jt808.encryption import BLOCK_BYTES, MAX_PLAIN_BYTES, PIECE_BYTES, KeyPair, encrypt, public_key
+from jt808.events import AuthRequested, HeartbeatReceived, MessageReceived, Refused
 from jt808.header import RSA
 from jt808.messages import PlatformRsaKey, TerminalRsaKey
 
+PHONE = "013912345678"
 OURS = KeyPair.generate()
 THEIRS = KeyPair.generate()
 
@@ -114,3 +117,60 @@ def test_what_is_no_key_of_ours() -> None:
         KeyPair.from_pem(ec.generate_private_key(ec.SECP256R1()).private_bytes(*form))
     with pytest.raises(UsageError, match="2048"):
         KeyPair.from_pem(rsa.generate_private_key(65537, 2048).private_bytes(*form))
+
+
+def encrypted_frames(body: bytes, message_id: int = 0x0200, keys: KeyPair = OURS) -> bytes:
+    """A message of the authenticated terminal: whole, or in packages each encrypted for itself."""
+    parts = [body[begin : begin + MAX_PLAIN_BYTES] for begin in range(0, len(body), MAX_PLAIN_BYTES)] or [b""]
+    return b"".join(
+        build_frame(
+            message_id, PHONE, 10 + number, encrypt(keys.platform_key(), part), encryption=RSA,
+            package=None if len(parts) == 1 else (len(parts), number),
+        )
+        for number, part in enumerate(parts, 1)
+    )  # fmt: skip
+
+
+def logged_in(decrypter: KeyPair | None) -> TerminalConnection:
+    connection = TerminalConnection(0.0, decrypter=decrypter)
+    (event,) = connection.receive_data(build_frame(0x0102, PHONE, 0, b"code"), 0.0)
+    assert isinstance(event, AuthRequested)
+    connection.authenticated(event.header)
+    return connection
+
+
+@pytest.mark.parametrize("size", [0, 28, 800, 2000])
+def test_a_link_with_our_key_takes_what_is_encrypted_for_it(size: int) -> None:
+    body = bytes(range(250)) * 8
+    (event,) = logged_in(OURS).receive_data(encrypted_frames(body[:size]), 1.0)
+    assert isinstance(event, MessageReceived)
+    assert (event.message_id, event.body) == (0x0200, body[:size])
+
+
+def test_a_heartbeat_may_be_encrypted_too() -> None:
+    (event,) = logged_in(OURS).receive_data(encrypted_frames(b"", 0x0002), 1.0)
+    assert isinstance(event, HeartbeatReceived)
+
+
+@pytest.mark.parametrize(
+    ("decrypter", "data"),
+    [
+        (None, encrypted_frames(b"body")),
+        (OURS, build_frame(0x0200, PHONE, 11, b"no whole block", encryption=RSA)),
+        (OURS, build_frame(0x0200, PHONE, 11, bytes(128), encryption=2)),
+    ],
+)
+def test_what_cannot_be_opened_is_refused(decrypter: KeyPair | None, data: bytes) -> None:
+    connection = logged_in(decrypter)
+    connection.data_to_send()
+    (event,) = connection.receive_data(data, 1.0)
+    assert isinstance(event, Refused)
+    assert event.reason == "encrypted"
+    assert connection.data_to_send()
+
+
+def test_a_stranger_has_nothing_opened() -> None:
+    connection = TerminalConnection(0.0, decrypter=OURS)
+    (event,) = connection.receive_data(encrypted_frames(b"code", 0x0102), 0.0)
+    assert isinstance(event, Refused)
+    assert event.reason == "encrypted"
