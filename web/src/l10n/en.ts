@@ -1008,6 +1008,11 @@ const en: Record<keyof typeof zh, string> = {
   'group.filter.open': 'not done',
   'group.filter.good': 'done',
   'group.noneHere': 'None of these',
+  'answerValue.gps': 'GPS',
+  'answerValue.beidou': 'BeiDou',
+  'answerValue.glonass': 'GLONASS',
+  'answerValue.galileo': 'Galileo',
+  'answerValue.moving': 'moving',
 }
 
 export default en

@@ -1007,4 +1007,9 @@ export default {
   'group.filter.open': '未完成',
   'group.filter.good': '成功',
   'group.noneHere': '没有这一类车辆',
+  'answerValue.gps': 'GPS',
+  'answerValue.beidou': '北斗',
+  'answerValue.glonass': 'GLONASS',
+  'answerValue.galileo': 'Galileo',
+  'answerValue.moving': '行驶',
 }
