@@ -50,15 +50,16 @@ class Preview:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._period_s)
-            if self._is_behind():
-                await self._show()
+            await self.show()
 
     def _is_behind(self) -> bool:
         status = self._status
         return status.running and (not status.database_up or status.lag_s(self._clock_us()) > BEHIND_S)
 
-    async def _show(self) -> None:
-        """All that came since the last time, or the newest part of it."""
+    async def show(self) -> None:
+        """All that came since the last time, or the newest part of it; nothing while the pipeline keeps up."""
+        if not self._is_behind():
+            return
         begin = max(self._shown, await self._journal.last_offset() - AHEAD_GROUPS)
         while self._is_behind():
             after = max(self._shown, self._status.offset, begin)

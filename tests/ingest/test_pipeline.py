@@ -608,14 +608,11 @@ async def test_the_newest_of_a_backlog_is_shown_while_it_is_drained(
     for at in range(1, 31):
         one.write(report(at))
     status = PipelineStatus(offset=1, running=True, database_up=True, waiting_since_us=us(2))
-    preview = Preview(one.reader, one.digester, one.bus, status, period_s=0.01, clock_us=lambda: us(40))
-    showing = asyncio.create_task(preview.run())
-    await until(lambda: events(one, PositionsSeen))
+    preview = Preview(one.reader, one.digester, one.bus, status, clock_us=lambda: us(40))
+    await preview.show()
     one.write(report(31))  # beside the draining
-    await until(lambda: len(events(one, PositionsSeen)) == 2)
+    await preview.show()
     status.waiting_since_us = us(39)  # caught up, nearly
     one.write(report(32))
-    await asyncio.sleep(0.1)
-    showing.cancel()
-    await asyncio.gather(showing, return_exceptions=True)
+    await preview.show()
     assert [event.positions.time_us.tolist() for event in events(one, PositionsSeen)] == [[us(30)], [us(31)]]
