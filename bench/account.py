@@ -20,9 +20,12 @@ from simulators.ledger import FixKey, Ledger, Verdict
 
 EXAMPLES: Final = 100
 
+# By vehicle, as the key of the positions begins: a terminal's rows alone would be looked for among all of them.
 STORED: Final = (
-    "SELECT (extract(epoch FROM time) * 1000000)::bigint, fix_hash FROM positions"
-    " WHERE terminal_id = (SELECT id FROM terminals WHERE phone = %s)"
+    "SELECT (extract(epoch FROM p.time) * 1000000)::bigint, p.fix_hash"
+    " FROM (SELECT DISTINCT b.terminal_id, b.vehicle_id FROM terminals t"
+    " JOIN terminal_bindings b ON b.terminal_id = t.id WHERE t.phone = %s) AS was"
+    " JOIN positions p ON p.vehicle_id = was.vehicle_id AND p.terminal_id = was.terminal_id"
 )
 
 
