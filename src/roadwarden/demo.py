@@ -131,6 +131,7 @@ class Demo:
             signal.signal(number, lambda *_: self._stopping.set())
         os.environ.setdefault(f"{PREFIX}DATA_DIR", "var/demo")
         os.environ.setdefault(f"{PREFIX}ENROLMENT", "open")
+        os.environ.setdefault(f"{PREFIX}JT808_DRAIN_S", "0.5")  # its fleet ends with it: nobody comes back at once
         try:
             settings = load_settings()
         except SettingsError as error:

@@ -19,7 +19,7 @@ REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456
 
 
 async def test_links_are_closed_a_few_at_a_time_and_nobody_is_answered_falsely(tmp_path: Path) -> None:
-    async with running(tmp_path, drain_s=1.5) as site:
+    async with running(tmp_path, drain_s=3.0) as site:
         terminals = [await site.terminal(str(13900000000 + number)) for number in range(300)]
         for begin in range(0, 300, 50):
             await asyncio.gather(*(terminal.log_in() for terminal in terminals[begin : begin + 50]))
