@@ -22,7 +22,9 @@ from jt808.subpackage import Budget
 log = logging.getLogger(__name__)
 
 CLOSING_S: Final = 5.0  # for the last answers to leave a link that is being closed
-SLICE_BYTES: Final = 4096  # taken of a link in one turn of the loop
+PROMPT_BYTES: Final = 512  # a read of no more, of who is logged in, is taken at once: a few reports
+SLICE_BYTES: Final = 1024  # of a larger one, taken in its turn
+ROOM_BYTES: Final = 4096  # with no more unsent a link has room for what can wait
 THROTTLED_MAX_S: Final = 30.0  # without reading; a heartbeat may wait behind it
 UNLIMITED: Final = 1 << 62
 EDITION_CODES: Final = {"2011": 11, "2013": 13, "2019": 19}
@@ -258,11 +260,12 @@ class TcpLink(TerminalLink, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         host = self.host
         host.counters["bytes_received"] += len(data)
-        if len(data) > SLICE_BYTES or not self.phone:
+        if len(data) > PROMPT_BYTES or not self.phone:
             self._unread = data
             self._pause(UNREAD)
             host.turns.add(self._next_slice)
         elif not self.is_ended:
+            host.turns.has_company = True
             self.received(self.connection.receive_data(data, host.loop.time()))
 
     def _next_slice(self) -> None:
@@ -289,7 +292,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
     @property
     def has_room(self) -> bool:
         transport = self._transport
-        return transport is not None and not self._pauses & CHOKED and transport.get_write_buffer_size() < SLICE_BYTES
+        return transport is not None and not self._pauses & CHOKED and transport.get_write_buffer_size() < ROOM_BYTES
 
     def _pause(self, why: int) -> None:
         if self._transport is not None and not self.is_ended:

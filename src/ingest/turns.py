@@ -14,16 +14,20 @@ from ingest.counters import Counters
 log = logging.getLogger(__name__)
 
 WORK_S_PER_TURN: Final = 0.002
+PAUSE_S: Final = 0.006  # between two of them, when others are served as well
 
 
 class Turns:
     """Newcomers' data and large reads go here, one after the other, for a few milliseconds in each turn of the loop:
-    who is logged in and says little comes first."""
+    who is logged in and says little comes first. As long as there are such, three times as much is left to them, and to
+    the other processes of a small machine."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_due = False
+        self.has_company = False
+        """Set by whoever is served outside the turns."""
 
     def add(self, work: Callable[[], None]) -> None:
         self._waiting.append(work)
@@ -41,6 +45,11 @@ class Turns:
                 log.exception("a link's data could not be taken in")
                 self._counters["link_failures"] += 1
         if waiting:
-            asyncio.get_running_loop().call_soon(self._take)
+            loop = asyncio.get_running_loop()
+            if self.has_company:
+                self.has_company = False
+                loop.call_later(PAUSE_S, self._take)
+            else:
+                loop.call_soon(self._take)
         else:
             self._is_due = False
