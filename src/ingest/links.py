@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, cast
 from ingest.config import GatewayConfig
 from ingest.counters import Counters
 from ingest.deadlines import Deadlines
+from ingest.journal.base import Append
 from ingest.turns import Turns
 from jt808.connection import ConnectionLimits, TerminalConnection
 from jt808.events import MessageReceived
@@ -38,24 +39,6 @@ def peer_text(address: Address | None) -> str:
         return "?"
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-class Append(Protocol):
-    """Hands a record to the journal, see `ingest.journal.GroupCommitWriter.append`. False: it does not take it."""
-
-    def __call__(
-        self,
-        kind: int,
-        received_us: int,
-        phone10: bytes,
-        edition: int,
-        message_id: int,
-        serial_no: int,
-        body: bytes,
-        token: Any = None,
-        *,
-        urgent: bool = False,
-    ) -> bool: ...
 
 
 class Host(Protocol):

@@ -11,8 +11,9 @@ from fleet import SessionChange
 from ingest.counters import Counters
 from ingest.identities import BLOCKED, Identities
 from ingest.journal import EDITION_CODES, Kind
+from ingest.journal.base import Append
 from ingest.journal.facts import GatewayStarted, encode_fact
-from ingest.links import Append, TerminalLink
+from ingest.links import TerminalLink
 from ingest.sessions import Sessions
 from jt808.connection import ConnectionLimits
 from jt808.header import Edition, Header

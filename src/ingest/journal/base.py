@@ -95,14 +95,8 @@ StoredCallback = Callable[[int, Sequence[Any]], None]
 """(offset, tokens): called in the event loop once per group, after it is on disk."""
 
 
-class JournalWriter(Protocol):
-    """The gateway's end. One writer per journal."""
-
-    @property
-    def name(self) -> str:
-        """The journal's own name, for ever the same: the key of its offset in the database."""
-
-    def append(
+class Append(Protocol):
+    def __call__(
         self,
         kind: int,
         received_us: int,
@@ -118,6 +112,18 @@ class JournalWriter(Protocol):
         """Queue a record for the next group. Its token (None: none) is handed to the stored callback once the group is
         on disk. False: the bound is reached, the record is not taken and was counted. `urgent` records (facts about
         sessions, which nobody sends again) may use the reserve above the bound."""
+
+
+class JournalWriter(Protocol):
+    """The gateway's end. One writer per journal."""
+
+    @property
+    def name(self) -> str:
+        """The journal's own name, for ever the same: the key of its offset in the database."""
+
+    @property
+    def append(self) -> Append:
+        """The hot call."""
 
     async def flush(self) -> None:
         """Wait until all that was appended before is on disk."""
