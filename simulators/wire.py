@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from enum import IntFlag
-from functools import reduce
-from operator import xor
 from typing import Final
 
 GENERAL_RESPONSE: Final = 0x0001  # 终端通用应答
@@ -75,9 +73,19 @@ class Status(IntFlag):
     MOVING = 1 << 22  # 2019
 
 
+def check_byte(content: bytes) -> int:
+    """All bytes, exclusive or (校验码): the upper half of a long number laid on the lower one, until one byte is left."""
+    number = int.from_bytes(content, "big")
+    bits = 8 << len(content).bit_length()
+    while bits > 8:
+        bits >>= 1
+        number = (number >> bits) ^ (number & ((1 << bits) - 1))
+    return number
+
+
 def enframe(content: bytes) -> bytes:
     """Header and body -> a frame: check byte, escaping, flags."""
-    checked = content + bytes([reduce(xor, content, 0)])
+    checked = content + bytes([check_byte(content)])
     return b"\x7e" + checked.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + b"\x7e"
 
 
@@ -99,7 +107,7 @@ class Deframer:
             if not part:
                 continue
             plain = part.replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")
-            if len(plain) < 13 or reduce(xor, plain, 0):
+            if len(plain) < 13 or check_byte(plain):
                 self.bad += 1
             else:
                 out.append(plain[:-1])

@@ -13,8 +13,8 @@ from ingest.counters import Counters
 
 log = logging.getLogger(__name__)
 
-WORK_S_PER_TURN: Final = 0.002
-PAUSE_S: Final = 0.006  # between two of them, when others are served as well
+WORK_S_PER_TURN: Final = 0.001
+PAUSE_S: Final = 0.003  # between two of them, when others are served as well
 
 
 class Turns:
