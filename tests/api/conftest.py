@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 import store
 from api import Services, create_app
 from fleet import Bus
+from tests.api.live import World
 from tests.api.support import Api, Seed
 
 
@@ -41,3 +43,11 @@ async def operator(api: Api) -> httpx.AsyncClient:
 @pytest.fixture
 async def admin(api: Api) -> httpx.AsyncClient:
     return await api.signed_in("admin")
+
+
+@pytest.fixture
+async def world(postgresql_database: store.Database) -> AsyncIterator[World]:
+    """A live hub; a console's queue holds five frames."""
+    world = World(postgresql_database, live_client_queue=5)
+    yield world
+    await world.hub.stop()

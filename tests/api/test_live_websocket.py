@@ -21,8 +21,8 @@ import store
 from api import ApiSettings, Services, create_app
 from api.live import LiveHub
 from fleet import BatchStored
+from tests.api.live import FakeTime, until
 from tests.api.support import T0, Seed, batch
-from tests.api.test_live_hub import FakeTime, until
 
 
 class Centre:
