@@ -330,6 +330,7 @@ class LiveHub:
         for position in positions:
             self._move(row_of(position))
         self._board.replace(queue, counts)
+        self._snapshot = None  # whoever joins within this tick must not be given the one from before
         self.primed += 1
         self._tell_all = bool(self._clients)  # consoles that joined before this have a picture with holes
 
