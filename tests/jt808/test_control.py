@@ -121,3 +121,18 @@ def test_a_makers_own_control_takes_the_rest() -> None:
 
 def test_a_terminal_of_2019_may_be_sent_the_one_byte_of_2013() -> None:
     assert decode_body(0x8500, Edition.V2019, b"\1") == VehicleControl(flags=1)
+
+
+@pytest.mark.parametrize(
+    ("control", "edition"),
+    [
+        (VehicleControl.doors(Edition.V2013, lock=True), Edition.V2019),
+        (VehicleControl(), Edition.V2013),
+        (VehicleControl(items=(ControlItem(1, b"\0"),) * 2), Edition.V2013),
+        (VehicleControl(items=(ControlItem(1, b""),)), Edition.V2019),
+        (VehicleControl(items=(ControlItem(1, b"\0\1"),)), Edition.V2019),
+    ],
+)
+def test_a_control_is_never_written_as_another(control: VehicleControl, edition: Edition) -> None:
+    with pytest.raises(UsageError):
+        encode_body(control, edition)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from construct import Byte, Bytes, Computed, GreedyBytes, Int16ub, Struct
+from construct import Byte, Bytes, Check, Computed, GreedyBytes, Int16ub, Struct
 
 from jt808.errors import BodyError
 from jt808.fields import Description
 from jt808.header import Edition
-from jt808.layouts import Counted, Record, Repeated, Span
+from jt808.layouts import Counted, Nothing, Record, Repeated, Span
 from jt808.messages.active_safety import YUE_IDENTIFIER
 from jt808.messages.attachments import list_layout, request_layout
 from jt808.messages.attributes import TerminalAttributes
@@ -45,7 +45,8 @@ register_dialect(
     0x8500,
     "one control id of 2019 and its byte, without the WORD that counts; then 0 unlocks and 1 locks, as in 2013",
     Struct(
-        "flags" / Computed(None),
+        Check(lambda context: not context._building or len(context["items"]) == 1),
+        "flags" / Nothing(),
         "items" / Counted(Computed(1), Record(ControlItem, Struct("control_id" / Int16ub, "value" / Bytes(1)))),
     ),
 )

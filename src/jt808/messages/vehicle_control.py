@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
-from construct import Byte, Computed, Construct, GreedyBytes, Int16ub, Struct
+from construct import Byte, Bytes, Construct, GreedyBytes, Int16ub, Struct
 
 from jt808.fields import Label
 from jt808.header import Edition
-from jt808.layouts import Counted, Record
+from jt808.layouts import Counted, Nothing, Record
 from jt808.messages.location import REPORT, LocationReport
 from jt808.messages.registry import Direction, Message, register
 
@@ -63,7 +63,7 @@ class _Value(Construct):  # type: ignore[misc]
 
     def _build(self, obj: bytes, stream: Any, context: Any, path: str) -> Any:
         if context["control_id"] == DOOR_CONTROL:
-            Byte._build(int.from_bytes(obj, "big"), stream, context, path)
+            Bytes(1)._build(obj, stream, context, path)
         else:
             GreedyBytes._build(obj, stream, context, path)
         return obj
@@ -78,7 +78,7 @@ register(
     {
         Edition.V2011: _BEFORE_2019,
         Edition.V2013: _BEFORE_2019,
-        Edition.V2019: Struct("flags" / Computed(None), "items" / Counted(Int16ub, _ITEM)),
+        Edition.V2019: Struct("flags" / Nothing(), "items" / Counted(Int16ub, _ITEM)),
     },
     name="vehicle control",
     chinese="车辆控制",
