@@ -346,6 +346,6 @@ def _session_arrays(changes: Sequence[SessionChange]) -> tuple[list[Any], ...]:
 
 async def answers(connection: AsyncConnection[Any], items: Sequence[CommandAnswer]) -> list[CommandChanged]:
     """Terminals' answers to commands; returns what to tell of those whose rows changed."""
-    from store.queries import command_queue
+    from store.queries import command_answers
 
-    return await command_queue.apply_answers(connection, list(items))
+    return await command_answers.apply_answers(connection, list(items))

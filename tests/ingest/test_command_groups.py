@@ -197,5 +197,5 @@ async def test_changes_of_a_group_are_told_as_the_group(fleet: Database) -> None
 
 def test_events_of_single_commands_are_their_own() -> None:
     one, other, group = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
-    events = command_queue._events([(one, None), (other, group), (uuid.uuid4(), group)])
+    events = command_queue.events_of([(one, None), (other, group), (uuid.uuid4(), group)])
     assert events == [CommandChanged(one), CommandChanged(other, group)]

@@ -19,7 +19,7 @@ from ingest.control import ControlClient, ControlUnavailable, control_path
 from jt808.header import Edition
 from jt808.messages import LocationQuery, TextMessage, decode_body
 from store import Database
-from store.queries import command_queue
+from store.queries import command_answers
 from tests.ingest.terminals import PHONE, running
 from tests.ingest.waiting import until
 
@@ -147,7 +147,7 @@ class Bench:
             "message_id": 0x0001, "result": 0, "answer": None,
         }  # fmt: skip
         async with self.database.connection() as connection:
-            changed = await command_queue.apply_answers(connection, [CommandAnswer(**defaults | values)])
+            changed = await command_answers.apply_answers(connection, [CommandAnswer(**defaults | values)])
         return [event.command_id for event in changed]
 
     def told(self) -> list[uuid.UUID]:

@@ -17,8 +17,8 @@ from ingest.commands.transfers import WINDOW, _next
 from jt808.header import MAX_BODY_BYTES, Edition
 from jt808.messages import UpgradePackage, decode_body
 from store import Database
-from store.queries import command_queue, commands
-from store.queries.command_queue import Transfer
+from store.queries import command_answers, commands
+from store.queries.command_transfers import Transfer
 from tests.ingest.waiting import until
 
 PHONE = "13912345678"
@@ -108,7 +108,7 @@ class Bench:
             defaults |= {"request_message_id": None, "result": None}
         answer = CommandAnswer(0, PHONE, serial_no, message_id=message_id, **defaults | values)
         async with self.database.connection() as connection:
-            await command_queue.apply_answers(connection, [answer])
+            await command_answers.apply_answers(connection, [answer])
 
     async def execute(self, statement: str) -> None:
         async with self.database.connection() as connection:

@@ -2,7 +2,7 @@
 
 A command is a row first; who wants something of a terminal writes one and is told of its fate by `CommandChanged`. What
 a terminal answers comes the long way, through journal and pipeline, and is written to the row there
-(`store.queries.command_queue.apply_answers`).
+(`store.queries.command_answers.apply_answers`).
 
 **A look** goes through what is due, then single commands, then groups, each bounded: what is queued for terminals that
 are off-line is parked and costs nothing until they are back, and a group gets what its pace allows.
@@ -35,7 +35,7 @@ from ingest.commands.transfers import Transfers
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from store import Database
-from store.queries import command_queue
+from store.queries import command_queue, command_transfers
 from store.queries.command_queue import Expected, QueuedCommand
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class CommandDesk:
             await command_queue.unpark(connection, None if is_sweep else sorted(online))
             if is_sweep:
                 await command_queue.unpark(connection, sorted(online))  # the presence may be behind the event
-                for command in await command_queue.under_way(connection):
+                for command in await command_transfers.under_way(connection):
                     self._transfers.resume(command)
             due = await command_queue.due(connection, BATCH)
             singles = await command_queue.ready(connection, BATCH)
@@ -185,7 +185,7 @@ class CommandDesk:
         if command.kind != "upgrade" or command.attempts >= self._limits.attempts + MOST_ASKED:
             return False
         async with self._database.connection() as connection:
-            transfer = await command_queue.transfer(connection, command.id)
+            transfer = await command_transfers.get(connection, command.id)
         return transfer is not None and bool(transfer.asked)
 
     async def _transmit(self, command: QueuedCommand) -> None:

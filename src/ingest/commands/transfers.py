@@ -27,8 +27,9 @@ from ingest.commands.patience import Control, DeskLimits, wait_s
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from store import Database
-from store.queries import command_queue
-from store.queries.command_queue import Expected, QueuedCommand, Transfer
+from store.queries import command_queue, command_transfers
+from store.queries.command_queue import Expected, QueuedCommand
+from store.queries.command_transfers import Transfer
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Transfers:
                 self._wake()
                 return
             is_again = command.state == "sent"
-            await command_queue.begin_transfer(connection, command.id, again=is_again, window=WINDOW)
+            await command_transfers.begin(connection, command.id, again=is_again, window=WINDOW)
         self._tell([CommandChanged(command.id, command.group_id)])
         self._start(command._replace(serial_no=serial_no, attempts=command.attempts + 1), body)
 
@@ -129,7 +130,7 @@ class Transfers:
             try:
                 if is_resumed:
                     async with self._database.connection() as connection:
-                        await command_queue.begin_transfer(connection, command.id, again=False, window=WINDOW)
+                        await command_transfers.begin(connection, command.id, again=False, window=WINDOW)
                     is_resumed = False
                 is_going = await self._burst(command, body)
                 if not is_going:
@@ -151,14 +152,14 @@ class Transfers:
     async def _burst(self, command: QueuedCommand, body: UpgradeBody) -> bool:
         """Send a few packages and wait as the rate asks for; False: there is nothing more to send."""
         async with self._database.connection() as connection:
-            transfer = await command_queue.transfer(connection, command.id)
+            transfer = await command_transfers.get(connection, command.id)
             if transfer is None:
                 return False  # answered, refused, taken back
             numbers, following = _next(transfer, body.package_count)
             if not numbers:
                 patience_s = wait_s(self._limits.timeout_s, min(command.attempts, self._limits.attempts))
-                await command_queue.advance(connection, command.id, next_package=following, sent=[])
-                return not await command_queue.finish_pass(connection, command.id, patience_s)
+                await command_transfers.advance(connection, command.id, next_package=following, sent=[])
+                return not await command_transfers.finish_pass(connection, command.id, patience_s)
         packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
         probe = await self._control.request("room", phone=command.phone)
         if probe["state"] == "busy":
@@ -166,7 +167,7 @@ class Transfers:
             return True
         if probe["state"] == "ready":
             async with self._database.connection() as connection:
-                if not await command_queue.advance(connection, command.id, next_package=following, sent=numbers):
+                if not await command_transfers.advance(connection, command.id, next_package=following, sent=numbers):
                     return False
             probe = await self._control.request(
                 "packages", phone=command.phone, message_id=UPGRADE, serial_no=command.serial_no,

@@ -1,0 +1,133 @@
+"""What terminals answer to commands, written to their rows in the pipeline's transaction."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from fleet import CommandAnswer, CommandChanged
+from store.queries import command_transfers
+from store.queries.command_queue import ACKNOWLEDGED, events_of
+
+RESULT_TEXTS: Final = {1: "failed", 2: "message wrong", 3: "not supported"}
+
+MAX_ANSWER_AGE: Final = "1 day"
+"""Serial numbers wrap after 65,536 messages; what was sent longer ago is not what an answer means."""
+
+GENERAL_RESPONSE: Final = 0x0001
+PACKAGES_REQUEST: Final = 0x0005
+
+_CANDIDATES: Final = f"""
+SELECT a.number, c.id, c.group_id, c.state, c.message_id, c.serial_no, c.package_count, c.answer_ids
+FROM unnest(%(phones)s::text[], %(serials)s::int[], %(ids)s::int[]) WITH ORDINALITY
+     AS a (phone, serial_no, message_id, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM commands WHERE a.serial_no IS NOT NULL AND phone = a.phone AND serial_no = a.serial_no
+    UNION ALL
+    SELECT * FROM commands WHERE a.serial_no IS NOT NULL AND phone = a.phone AND package_count > 1
+        AND serial_no <> a.serial_no AND (a.serial_no - serial_no + 65536) %% 65536 < package_count
+        AND sent_at > now() - interval '{MAX_ANSWER_AGE}'
+    UNION ALL
+    (SELECT * FROM commands WHERE a.serial_no IS NULL AND phone = a.phone AND a.message_id = ANY (answer_ids)
+        AND sent_at > now() - interval '{MAX_ANSWER_AGE}' AND state IN ('queued', 'sent', 'acknowledged', 'timed_out')
+     ORDER BY sent_at DESC LIMIT 1)
+) c
+WHERE (c.attempts > 0 OR c.package_count > 1) AND c.state IN ('queued', 'sent', 'acknowledged', 'timed_out')
+  AND c.sent_at > now() - interval '{MAX_ANSWER_AGE}'
+ORDER BY a.number, c.sent_at DESC
+"""
+
+
+class _Candidate(NamedTuple):
+    id: UUID
+    group_id: UUID | None
+    state: str
+    message_id: int
+    serial_no: int
+    package_count: int
+    answer_ids: list[int]
+
+    def is_meant(self, answer: CommandAnswer) -> bool:
+        if answer.message_id == GENERAL_RESPONSE:
+            return answer.request_message_id == self.message_id
+        if answer.message_id == PACKAGES_REQUEST:
+            return self.package_count > 1 and answer.request_serial_no == self.serial_no
+        return answer.message_id in self.answer_ids
+
+
+async def apply_answers(connection: AsyncConnection[Any], answers: list[CommandAnswer]) -> list[CommandChanged]:
+    """What terminals answered, in the pipeline's transaction; returns what to tell.
+
+    An answer belongs to the newest command of its terminal with that serial number; one that carries none, to the
+    newest open command that it can answer. 0x0001 must name the message, too; a dedicated answer is one of those that
+    the command waits for. Late answers still count (`timed_out` becomes what was answered), a repeated one changes
+    nothing.
+    """
+    if not answers:
+        return []
+    cursor = await connection.execute(
+        _CANDIDATES.encode(),
+        {
+            "phones": [a.phone for a in answers],
+            "serials": [a.request_serial_no for a in answers],
+            "ids": [a.message_id for a in answers],
+        },
+    )
+    states: dict[UUID, str] = {}
+    changed: list[tuple[UUID, UUID | None]] = []
+    confirmed: dict[UUID, tuple[_Candidate, set[int]]] = {}
+    done: set[int] = set()
+    for number, *columns in await cursor.fetchall():
+        answer, command = answers[number - 1], _Candidate(*columns)
+        if number in done or not command.is_meant(answer):
+            continue
+        done.add(number)
+        state = states.get(command.id, command.state)
+        if answer.message_id == PACKAGES_REQUEST:
+            if await command_transfers.ask_again(connection, command.id, command.package_count, answer.answer):
+                changed.append((command.id, command.group_id))
+        elif command.package_count > 1 and answer.message_id == GENERAL_RESPONSE and answer.result == 0:
+            package = ((answer.request_serial_no or 0) - command.serial_no) % 65536 + 1
+            confirmed.setdefault(command.id, (command, set()))[1].add(package)
+        elif (now := _outcome(answer, state)) is not None:
+            await _store_answer(connection, command.id, answer, now)
+            states[command.id] = now
+            changed.append((command.id, command.group_id))
+    for command, packages in confirmed.values():
+        if await command_transfers.confirm(
+            connection, command.id, command.package_count, packages, states.get(command.id, command.state)
+        ):
+            changed.append((command.id, command.group_id))
+    return events_of(changed)
+
+
+def _outcome(answer: CommandAnswer, state: str) -> str | None:
+    """The state an answer leads to; None: it says nothing new."""
+    if answer.message_id != GENERAL_RESPONSE:
+        if state in ("answered", "refused"):
+            return None
+        return "refused" if answer.refusal else "answered"
+    if state in ("acknowledged", "answered", "refused"):
+        return None
+    return "acknowledged" if answer.result == 0 else "refused"
+
+
+async def _store_answer(connection: AsyncConnection[Any], command_id: UUID, answer: CommandAnswer, state: str) -> None:
+    reason = ""
+    if state == "refused":
+        said = answer.refusal or RESULT_TEXTS.get(answer.result or -1, f"result {answer.result}")
+        reason = f"the terminal says: {said}"
+    media_ids = (answer.answer or {}).get("media_ids")
+    total = len(media_ids) if isinstance(media_ids, list) else None
+    await connection.execute(
+        "UPDATE commands SET state = %s, reason = %s, result = coalesce(%s, result),"
+        " answer = coalesce(%s::jsonb, answer), updated_at = now(), progress = CASE WHEN progress ? 'arrived'"
+        " AND %s::int IS NOT NULL THEN progress || jsonb_build_object('total', %s::int) ELSE progress END, "
+        + (ACKNOWLEDGED if state == "acknowledged" else "answer_by = NULL")
+        + " WHERE id = %s",
+        (state, reason, answer.result, None if answer.answer is None else Jsonb(answer.answer), total, total,
+         command_id),
+    )  # fmt: skip
