@@ -245,6 +245,13 @@ def note_part(context: Any, begin: int, length: int, value: Any) -> None:
         trace.append(Span("", begin, begin + length, value))
 
 
+def forget_parts(context: Any) -> None:
+    """Take back what is in the trace of the field that is being read: it was read in a form that it has not."""
+    trace = context.get(_TRACE)
+    if trace is not None:
+        trace.clear()
+
+
 def end_of(stream: Any) -> int:
     """Where a stream ends; its position stays."""
     here = stream.tell()

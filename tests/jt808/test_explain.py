@@ -246,6 +246,13 @@ def test_the_rows_of_a_body_leave_no_byte_out() -> None:
         assert missing == [], (vector.name, missing)
 
 
+def test_content_that_is_not_in_the_form_it_begins_with_is_shown_whole() -> None:
+    body = bytes.fromhex("f7 02 64050100000000 6505010000")  # two peripherals, the second is cut short
+    rows = explain_body(0x0900, Edition.V2013, body).rows
+    assert [row.raw for row in rows] == [body[:1], body[1:]]
+    assert rows[1].value == body[1:].hex()
+
+
 def test_the_edition_is_the_headers() -> None:
     """2011 is known of a registration only; one source calls a frame 2019 whose header has no version flag."""
     for row in frames():

@@ -23,7 +23,7 @@ from construct import (
 from jt808.errors import BodyError, UsageError
 from jt808.fields import Label, TextByteLength, bits
 from jt808.header import Edition
-from jt808.layouts import Counted, Nothing, Record, Window, read_within
+from jt808.layouts import Counted, Nothing, Record, Window, forget_parts, read_within
 from jt808.messages.registry import Direction, Message, register
 from jt808.messages.shapes import by_fit
 
@@ -173,6 +173,7 @@ class _Content(Construct):  # type: ignore[misc]
         try:
             return read_within(layout, raw, context, begin)
         except ConstructError:
+            forget_parts(context)
             return raw
 
     def _build(self, obj: Any, stream: Any, context: Any, path: str) -> Any:
