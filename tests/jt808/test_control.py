@@ -89,7 +89,12 @@ def test_what_does_not_fit_is_the_callers_fault(command: int, values: dict[str, 
 
 @pytest.mark.parametrize(
     ("parameters", "form"),
-    [(b";;;;;http", ControlForm.TEXT), (b";" * 12, ControlForm.TEXT), (b"\1\2\3;", ControlForm.BINARY)],
+    [
+        (b";;;;;http", ControlForm.TEXT),
+        (b";;;;;" + b"1" * 5000, ControlForm.TEXT),
+        (b";" * 12, ControlForm.TEXT),
+        (b"\1\2\3;", ControlForm.BINARY),
+    ],
 )
 def test_what_is_in_another_form_is_refused(parameters: bytes, form: ControlForm) -> None:
     with pytest.raises(UsageError):

@@ -208,6 +208,7 @@ def test_a_bulk_report_of_nothing_is_an_error(body: bytes) -> None:
         LocationReport(0, 0, float("nan"), 0.0, 0, 0.0, 0, None),
         LocationReport(0, 0, 0.0, 0.0, 0, 0.0, 0, datetime(2022, 7, 20)),
         TextMessage(256, ""),
+        TextMessage(0, None),  # type: ignore[arg-type]
         BulkLocationReport(0, (UnreadItem(bytes(65536), ""),)),
     ],
     ids=lambda message: type(message).__name__,

@@ -80,6 +80,9 @@ class ItemType:
     layouts: tuple[Record, ...] = ()  # forms of an item that is a record; the first that fits to the last byte is read
 
 
+TYRES: Final = 30
+"""What item 0x05 holds, a byte each; 0xFF where there is none."""
+
 _VIDEO_BITS = {
     0: "signal_lost", 1: "signal_covered", 2: "storage_fault", 3: "other_fault", 4: "passenger_overload",
     5: "abnormal_driving", 6: "special_recording_full",
@@ -108,7 +111,7 @@ ITEM_TYPES: Final[tuple[ItemType, ...]] = (
         0x03, "recorder speed", "行驶记录功能获取的速度", (2,), _one("recorder_speed_kmh", "f4", 2, 10), "km/h"
     ),
     ItemType(0x04, "alarm event to confirm", "需要人工确认报警事件的ID", (2,), _one("alarm_event_id", "i4", 2)),
-    ItemType(0x05, "tyre pressures", "胎压", (30,)),
+    ItemType(0x05, "tyre pressures", "胎压", (TYRES,)),
     ItemType(
         0x06,
         "compartment temperature",
@@ -306,7 +309,9 @@ class AdditionalItem:
                 raise KeyError
             if item_id == 0x05:
                 wheels = bytes(0xFF if wheel is None else wheel for wheel in value)
-                return cls(item_id, wheels.ljust(30, b"\xff")[:30])
+                if len(wheels) > TYRES:
+                    raise ValueError
+                return cls(item_id, wheels.ljust(TYRES, b"\xff"))
             if len(row.fields) == 1:
                 return cls(item_id, row.fields[0].write(value))
             raw = bytearray(max(row.lengths))

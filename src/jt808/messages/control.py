@@ -45,6 +45,8 @@ ORDER: Final = (
 _NUMBERS: Final = {"connection_control": 1, "tcp_port": 2, "udp_port": 2, "time_limit_min": 2}
 """Parameters that are numbers, and the bytes of each in the binary form."""
 
+_MOST_DIGITS: Final = 20  # Python itself refuses to read very long numbers
+
 _TEXT_ORDER: Final = {
     ControlCommand.WIRELESS_UPGRADE: (
         "url", "apn", "user", "password", "address", "tcp_port", "udp_port", "manufacturer_id",
@@ -98,7 +100,7 @@ class TerminalControl(Message):
                 found[name] = decode_text(raw)
             elif form == ControlForm.BINARY:
                 found[name] = int.from_bytes(raw, "big")
-            elif raw.isdigit():
+            elif raw.isdigit() and len(raw) <= _MOST_DIGITS:
                 found[name] = int(raw)
             else:
                 raise UsageError(f"{name} is no number: {raw!r}")

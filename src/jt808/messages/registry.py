@@ -209,7 +209,7 @@ def encode_body(message: Message, edition: Edition) -> bytes:
     for layout in (row.layouts[edition], *(dialect.layout for dialect in _dialects.get(row.message_id, ()))):
         try:
             raw: bytes = layout.build(values)
-        except (ConstructError, struct.error, ValueError, TypeError, OverflowError, ArithmeticError) as error:
+        except (ConstructError, struct.error, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             first_error = first_error or error
         else:
             return raw
