@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jt808 import BodyError, Edition, Message, UsageError, decode_body, encode_body
+from jt808.explain import explain_body
 from jt808.fields import CHINA_TIME
 from jt808.messages import (
     AreasResponse,
@@ -129,3 +130,10 @@ def test_an_unknown_kind_of_area_is_an_error() -> None:
         decode_body(0x0608, Edition.V2019, bytes.fromhex("0900000001000000"))
     with pytest.raises(BodyError):
         decode_body(0x0608, Edition.V2019, bytes.fromhex("01ffffffff0000"))
+
+
+def test_a_route_has_bits_of_its_own() -> None:
+    body = encode_body(SetRoute(1, 0b1000010, ()), Edition.V2013)
+    assert explain_body(0x8606, Edition.V2013, body).body["attribute_names"] == ["bit_1", "bit_6"]
+    area = encode_body(SetPolygon(1, 0b1000000, ()), Edition.V2013)
+    assert explain_body(0x8604, Edition.V2013, area).body["attribute_names"] == ["south"]

@@ -12,7 +12,6 @@ from jt808.fields import Label, TextWordLength, bits
 from jt808.header import Edition
 from jt808.layouts import Counted, Record, end_of, read_values
 from jt808.messages.regions import (
-    AREA_ATTRIBUTES,
     CIRCLES,
     HAS_SPEED,
     HAS_TIMES,
@@ -35,6 +34,19 @@ from jt808.messages.shapes import by_fit, listed, with_signs
 SOUTH_BIT: Final = 2
 WEST_BIT: Final = 3
 """Of a segment's attributes; those of areas and routes have them elsewhere, or not."""
+
+_ROUTE_ATTRIBUTES: Final = bits(
+    "attribute_names",
+    {
+        0: ("has_times", "启用起始时间与结束时间"),
+        2: ("enter_alarms_driver", "进路线报警给驾驶员"),
+        3: ("enter_alarms_platform", "进路线报警给平台"),
+        4: ("leave_alarms_driver", "出路线报警给驾驶员"),
+        5: ("leave_alarms_platform", "出路线报警给平台"),
+    },
+    16,
+)
+"""As those of areas, but for limits, hemispheres and doors: these bits are reserved here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ class SetRoute(Message):
     """Set a route (设置路线). ``name`` since 2019; ``total`` counts points, 2011 only, None when all are here."""
 
     route_id: Annotated[int, Label("路线ID")]
-    attributes: Annotated[int, Label("路线属性", bits=AREA_ATTRIBUTES)]
+    attributes: Annotated[int, Label("路线属性", bits=_ROUTE_ATTRIBUTES)]
     points: Annotated[tuple[RoutePoint, ...], Label("拐点项")]
     start_time: Annotated[AreaTime | None, Label("起始时间")] = None
     end_time: Annotated[AreaTime | None, Label("结束时间")] = None
