@@ -35,7 +35,7 @@ def serial_no_of(message_id: int, edition: Edition, body: bytes) -> int | None:
     """The serial number of what is answered; None when the answer does not say."""
     if message_id in WITHOUT_SERIAL_NO or len(body) < 2:
         return None
-    if message_id == 0x0700 or (message_id == 0x0201 and edition == Edition.V2011):  # 2011 prints none in these
+    if message_id in (0x0700, 0x0201):  # 2011 prints none in these
         try:
             message = decode_body(message_id, edition, body)
         except BodyError:

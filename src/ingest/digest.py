@@ -187,7 +187,8 @@ class Digester:
         parts = [Pieces(plain, records.starts[plain], lengths, np.zeros(len(plain), bool))]
         for i in np.flatnonzero(is_message & ((message_id == LOCATION_ANSWER) | (message_id == BULK))).tolist():
             try:
-                is_blind, spans = spans_of(int(message_id[i]), records.body(i))
+                edition = jt808.Edition(EDITION_NAMES[int(headers["edition"][i])])
+                is_blind, spans = spans_of(int(message_id[i]), edition, records.body(i))
             except jt808.PeerError as error:
                 digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
                 continue

@@ -74,7 +74,7 @@ class Pieces:
         return struct.pack(">HBH", 1, bool(self.is_blind[row]), length) + records.bodies[start : start + length]
 
 
-def spans_of(message_id: int, body: bytes) -> tuple[bool, list[tuple[int, int]]]:
+def spans_of(message_id: int, edition: jt808.Edition, body: bytes) -> tuple[bool, list[tuple[int, int]]]:
     """The 0x0200 bodies inside a 0x0201 or a 0x0704: whether they are backfill, and (offset, length) of each.
 
     Raises:  jt808.BodyError: there is none.
@@ -84,4 +84,5 @@ def spans_of(message_id: int, body: bytes) -> tuple[bool, list[tuple[int, int]]]
         return kind == BLIND_AREA, spans
     if len(body) < 2:
         raise jt808.BodyError(message_id, len(body), "the answered serial number is missing")
-    return False, [(2, len(body) - 2)]
+    begin = 0 if jt808.body_edition(message_id, edition, body) == jt808.Edition.V2011 else 2  # 2011 names no serial
+    return False, [(begin, len(body) - begin)]

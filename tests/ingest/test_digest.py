@@ -108,6 +108,18 @@ def test_an_answer_to_a_location_query_is_both_answer_and_fix() -> None:
     assert answer.answer["latitude_deg"] == 41.8
 
 
+@pytest.mark.parametrize("edition", ["2011", "2013"])
+def test_an_answer_in_the_form_of_2011_has_no_serial_number(edition: str) -> None:
+    """No header tells 2011 from 2013, and a registration need not have been seen."""
+    digest = of(Rec(fix(5), 0x0201, received=6, edition=edition))
+    assert (times(digest), reasons(digest)) == ([5], [])
+    (answer,) = digest.answers
+    assert answer.request_serial_no is None
+    assert answer.answer is not None
+    assert answer.answer["latitude_deg"] == 41.8
+    assert times(of(Rec(b"\x12\x34" + fix(5), 0x0201, received=6, edition=edition))) == [5]
+
+
 def test_a_long_answer_put_together_from_packages_is_read_like_any_other() -> None:
     body = b"\x00\x01" + fix(5, items=b"\xe0\xff" + bytes(255)) + (b"\xe1\xff" + bytes(255)) * 5
     assert len(body) > 1023
