@@ -60,14 +60,18 @@ class Role:
         """It did: when to start it again. At once, unless it keeps ending."""
         assert self.child is not None
         ran_s = now - self.child.started
+        self._put_off(now, ran_s, f"ended with exit code {self.child.exit_code} after {ran_s:.0f} s")
+        self.child = None
+
+    def not_started(self, now: float, error: OSError) -> None:
+        """There was no process to be had."""
+        self._put_off(now, 0.0, f"cannot be started: {error}")
+
+    def _put_off(self, now: float, ran_s: float, what: str) -> None:
         self.crashes = 1 if ran_s >= STEADY_S else self.crashes + 1
         delay_s = 0.0 if self.crashes == 1 else min(FIRST_DELAY_S * 2 ** (self.crashes - 2), LONGEST_DELAY_S)
-        log.error(
-            "%s ended with exit code %s after %.0f s; started again %s", self.name, self.child.exit_code, ran_s,
-            f"in {delay_s:g} s" if delay_s else "now",
-        )  # fmt: skip
+        log.error("%s %s; started again %s", self.name, what, f"in {delay_s:g} s" if delay_s else "now")
         self.next_start = now + delay_s
-        self.child = None
 
 
 class Supervisor:
@@ -86,11 +90,12 @@ class Supervisor:
         """Until SIGTERM or SIGINT; the exit code."""
         self._heed_signals()
         settings = self._settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         try:
-            lock = Lock(settings.run_dir / "server.lock", PREDECESSOR_S, self._stopping)
+            lock = self._lock()
         except AlreadyRunning as error:
-            return 0 if self._stopping.is_set() else _fail(f"another server uses this data directory: {error}")
+            return 0 if self._stopping.is_set() else _fail(f"the data directory is in use: {error}")
+        except OSError as error:
+            return _fail(f"the data directory cannot be used: {error}")
         try:
             if settings.database_url is None:
                 self._begin_postgres()
@@ -105,6 +110,15 @@ class Supervisor:
             self._stop()
             lock.release()
         return 0
+
+    def _lock(self) -> Lock:
+        """The data directory for ourselves. Raises AlreadyRunning; OSError."""
+        path = self._settings.run_dir / "server.lock"
+        try:
+            return Lock(path, 0)
+        except AlreadyRunning as error:
+            log.warning("the data directory is in use, waiting up to %.0f s for its end: %s", PREDECESSOR_S, error)
+            return Lock(path, PREDECESSOR_S, self._stopping)
 
     def _heed_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -145,7 +159,11 @@ class Supervisor:
                 role.ended(now)
                 self._tell_status()
             if role.child is None and now >= role.next_start and not role.failure:
-                self._start(role)
+                try:
+                    self._start(role)
+                except OSError as error:  # no memory, no process, no descriptor is left: the others go on
+                    role.not_started(now, error)
+                self._tell_status()
 
     def _start(self, role: Role) -> None:
         role.starts += 1
@@ -154,7 +172,6 @@ class Supervisor:
             lambda line: self._heard(role, heard(line)),
         )  # fmt: skip
         role.started = time.time()
-        self._tell_status()
 
     def _environment_of(self, role: Role) -> dict[str, str]:
         if role.name != "gateway":

@@ -145,6 +145,8 @@ def test_starts_of_the_roles_are_counted(server: Server) -> None:
 def test_a_second_server_waits_for_the_first_and_gives_up_when_told(server: Server) -> None:
     second = start(server.data_dir)
     until("it waits for the lock", lambda: waits_for_lock(second, server))
+    assert second.stdout is not None
+    assert "the data directory is in use, waiting up to 60 s for its end" in second.stdout.readline()
     second.send_signal(signal.SIGTERM)
     assert second.wait(60) == 0
     output = finish(second)
@@ -244,6 +246,32 @@ def test_a_database_that_cannot_be_made_ends_the_server(tmp_path: Path) -> None:
 
 
 # -- its decisions, without processes
+
+
+def test_a_data_directory_that_cannot_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Supervisor, "_heed_signals", lambda self: None)
+    (tmp_path / "file").touch()
+    assert Supervisor(load_settings(data_dir=tmp_path / "file" / "data", database_url="postgresql:///x")).run() == 1
+    assert "roadwarden: the data directory cannot be used: [Errno 20] Not a directory" in capsys.readouterr().err
+
+
+def test_what_cannot_be_started_for_want_of_memory_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(load_settings(data_dir=tmp_path, database_url="postgresql:///x"))
+
+    def out_of_memory(*_: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(serve_module, "Child", out_of_memory)
+    supervisor._keep_running()
+    assert "gateway cannot be started: [Errno 12] Cannot allocate memory; started again now" in caplog.text
+    assert [role.child for role in supervisor._roles] == [None, None]
+    monkeypatch.setattr(serve_module, "Child", lambda *_: Told())
+    supervisor._keep_running()
+    assert None not in [role.child for role in supervisor._roles]
 
 
 def role_that_ran(seconds: float, role: Role, now: float) -> float:
