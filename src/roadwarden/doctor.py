@@ -41,6 +41,8 @@ def is_running(settings: Settings) -> bool:
         Lock(settings.run_dir / "server.lock", wait_s=0).release()
     except AlreadyRunning:
         return True
+    except OSError:  # check_data_dir says what is wrong with it
+        return False
     return False
 
 

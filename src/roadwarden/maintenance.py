@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import store
 from roadwarden.media_archive import archive_of, pack, unpack
@@ -25,7 +26,10 @@ from store.media_folder import MediaFolder
 
 @contextlib.contextmanager
 def database(settings: Settings) -> Iterator[str]:
-    """The database's DSN. The embedded one is started for the time, unless a running server has it open already."""
+    """The database's DSN. The embedded one is started for the time, unless a running server has it open already.
+
+    Raises:  store.StoreError: it cannot be started.
+    """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
@@ -35,6 +39,8 @@ def database(settings: Settings) -> Iterator[str]:
     except AlreadyRunning:
         yield embedded.dsn
         return
+    except OSError as error:
+        raise store.StoreError(f"the data directory cannot be used: {error}") from error
     try:
         yield embedded.start()
     finally:
@@ -45,6 +51,19 @@ def database(settings: Settings) -> Iterator[str]:
 def _fail(message: str) -> int:
     print(f"roadwarden: {message}", file=sys.stderr)
     return 1
+
+
+def _run(program: str, arguments: list[str], dsn: str) -> None:
+    """Run a client program on the database. Its password goes through the environment: arguments are for all to read.
+
+    Raises:  store.StoreError: it failed, and has said why.
+    """
+    parts = conninfo_to_dict(dsn)
+    password = parts.pop("password", None)
+    environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
+    done = subprocess.run([program, *arguments, f"--dbname={make_conninfo(**parts)}"], env=environment)
+    if done.returncode:
+        raise store.StoreError(f"{Path(program).name} ended with exit code {done.returncode}")
 
 
 def _program(settings: Settings, name: str) -> str | None:
@@ -77,8 +96,8 @@ def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
     partial = target.with_name(target.name + ".partial")
     try:
         with database(settings) as dsn:
-            subprocess.run([program, "--format=custom", f"--file={partial}", dsn], check=True)
-    except (store.StoreError, psycopg.Error, subprocess.CalledProcessError) as error:
+            _run(program, ["--format=custom", f"--file={partial}"], dsn)
+    except (store.StoreError, psycopg.Error, OSError) as error:
         partial.unlink(missing_ok=True)
         return _fail(f"backup failed: {error}")
     os.replace(partial, target)
@@ -128,8 +147,8 @@ def restore(settings: Settings, source: Path) -> int:
                 ).fetchone()
             if found and found[0]:
                 return _fail("the database holds tables already; restore goes into an empty one")
-            subprocess.run([program, "--exit-on-error", "--no-owner", f"--dbname={dsn}", str(source)], check=True)
-    except (store.StoreError, psycopg.Error, subprocess.CalledProcessError) as error:
+            _run(program, ["--exit-on-error", "--no-owner", str(source)], dsn)
+    except (store.StoreError, psycopg.Error, OSError) as error:
         return _fail(f"restore failed: {error}")
     print("restored")
     return _restore_media(settings, archive_of(source))
