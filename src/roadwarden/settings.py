@@ -11,7 +11,9 @@ import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +25,7 @@ from pydantic_settings import (
 from downlink import MAX_FIRMWARE_BYTES
 
 PREFIX = "ROADWARDEN_"
+FILE = "roadwarden.toml"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -137,6 +140,27 @@ class Settings(BaseSettings):
     forward_history_per_s: int = Field(2000, ge=1, description="809: pace of the catch-up after a broken link")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged, to stderr")
 
+    @field_validator("database_url")
+    @classmethod
+    def _can_be_read(cls, value: SecretStr | None) -> SecretStr | None:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            conninfo_to_dict(value.get_secret_value() if value is not None else "")
+        except ProgrammingError:  # its text may hold the password
+            raise ValueError("is no PostgreSQL address: write postgresql://user:password@host/name") from None
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+                raise ValueError(f"{origin!r} is no origin: write it as browsers do, https://centre.example")
+        return value
+
     @field_validator("jt808_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -161,7 +185,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = Path(os.environ.get(f"{PREFIX}CONFIG", "roadwarden.toml"))
+        file = Path(os.environ.get(f"{PREFIX}CONFIG") or FILE)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     @property
@@ -191,8 +215,10 @@ def load_settings(**overrides: Any) -> Settings:
             value = "" if name in ("admin_password", "database_url") else f"={given!r}"
             problems.append(f"{PREFIX}{name.upper()}{value}: {problem['msg']}")
         raise SettingsError("; ".join(problems)) from error
+    except pydantic_settings.SettingsError as error:  # a list in the environment that is no JSON
+        raise SettingsError(f"{error}: {error.__cause__}") from error
     except (OSError, ValueError) as error:
-        raise SettingsError(f"roadwarden.toml: {error}") from error
+        raise SettingsError(f"{config or FILE}: {error}") from error
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
 
 

@@ -58,6 +58,35 @@ def test_a_broken_file_is_an_error_not_a_traceback(elsewhere: Path) -> None:
         load_settings()
 
 
+def test_a_broken_file_is_named_as_it_is(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "site.toml").write_text("http_port = \n")
+    monkeypatch.setenv("ROADWARDEN_CONFIG", "site.toml")
+    with pytest.raises(SettingsError, match=r"^site\.toml: "):
+        load_settings()
+    monkeypatch.setenv("ROADWARDEN_CONFIG", "")  # as if it were not set
+    assert load_settings().http_port == 8080
+
+
+@pytest.mark.parametrize("url", ["elsewhere", "postgresql://someone:a-secret@[host/name", "host=x a-secret"])
+def test_a_database_address_that_is_none_is_named_and_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWARDEN_DATABASE_URL", url)
+    with pytest.raises(SettingsError, match=r"ROADWARDEN_DATABASE_URL: .*postgresql://") as caught:
+        load_settings()
+    assert "a-secret" not in str(caught.value)
+
+
+def test_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWARDEN_ALLOWED_ORIGINS", '["https://centre.example", "http://10.0.0.7:8443"]')
+    assert load_settings().allowed_origins == ["https://centre.example", "http://10.0.0.7:8443"]
+    for wrong in ('["https://centre.example/"]', '["centre.example"]', '["ftp://centre.example"]', '["*"]'):
+        monkeypatch.setenv("ROADWARDEN_ALLOWED_ORIGINS", wrong)
+        with pytest.raises(SettingsError, match=r"ALLOWED_ORIGINS.*is no origin"):
+            load_settings()
+    monkeypatch.setenv("ROADWARDEN_ALLOWED_ORIGINS", "https://centre.example")
+    with pytest.raises(SettingsError, match="allowed_origins"):
+        load_settings()
+
+
 def test_a_missing_named_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROADWARDEN_CONFIG", "/nowhere/at-all.toml")
     with pytest.raises(SettingsError, match="no such file"):
