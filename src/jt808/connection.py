@@ -37,7 +37,7 @@ from jt808.framing import BadFrame, Deframer
 from jt808.header import BodyDecrypter, Edition, Header, parse_header
 from jt808.link_states import DEFAULT_LIMITS, TRANSITIONS, ConnectionLimits, State, Step
 from jt808.sending import LinkSender, Request
-from jt808.subpackage import Assembled, Budget, Outcome, Reassembler
+from jt808.subpackage import HEAD_BYTES, Assembled, Budget, Outcome, Reassembler
 
 NEVER_ANSWERED: Final = frozenset({0x0001, 0x0005})
 """Answers themselves (JT/T 808-2013 §6.1), and the terminal's demand to repeat packages (2019): the answer to that is
@@ -117,8 +117,10 @@ class TerminalConnection(LinkSender):
                 self._end("junk", events)
 
     def _end(self, reason: str, events: list[Event]) -> None:
+        """No more is taken; what is held stays until `take_packages` or `close`."""
         events.append(LinkEnded(reason))
-        self.close()
+        self._step(Step.CLOSED)
+        self._plain = None
 
     def receive_frames(self, frames: list[bytes | BadFrame], now: float) -> list[Event]:
         """The same for frames that are cut already (datagrams)."""
@@ -227,29 +229,38 @@ class TerminalConnection(LinkSender):
         if self._reassembler is None:
             self._reassembler = Reassembler(max_bytes=self._limits.package_bytes, budget=self._budget)
         got = self._reassembler.add(header, body, now)
-        self._report_dropped(self._reassembler, events)
+        if isinstance(got, Assembled):
+            self._lost_messages = 0
+        self._report_dropped(events)
         if self.state is State.CLOSED:
             return
         if isinstance(got, Assembled):
-            self._lost_messages = 0
             events.append(MessageReceived(header.message_id, got.serial_no, got.body, got.serials))
         elif got is Outcome.STORED:
             self._general_answer(header.message_id, header.serial_no, Result.OK)
+            if header.message_id == 0x0801 and header.package_no == header.package_total:
+                first = (header.serial_no - header.package_no + 1) & 0xFFFF
+                if len(head := self._reassembler.head(0x0801, first)) == HEAD_BYTES:
+                    self._answer_media(head, first)  # it got lost; there are units that wait for nothing else
             events.append(PackageRepeated(header.message_id, header.serial_no))
         elif got is Outcome.DUPLICATE:
             events.append(PackageRepeated(header.message_id, header.serial_no))
-        elif got is Outcome.BAD:
-            self._refuse(header, got.value, Result.MESSAGE_WRONG, events)
         elif got is Outcome.TOO_LARGE:
             self._refuse(header, got.value, Result.FAILED, events)
 
-    def _report_dropped(self, reassembler: Reassembler, events: list[Event]) -> None:
-        if reassembler.dropped:
-            events += [PackagesDropped(*dropped) for dropped in reassembler.dropped]
-            self._lost_messages += len(reassembler.dropped)
-            reassembler.dropped.clear()
+    def _report_dropped(self, events: list[Event]) -> None:
+        if dropped := self._take_dropped():
+            events += dropped
+            self._lost_messages += len(dropped)
             if self._lost_messages >= self._limits.lost_messages:
                 self._end("packages_incomplete", events)
+
+    def _take_dropped(self) -> list[PackagesDropped]:
+        if self._reassembler is None or not self._reassembler.dropped:
+            return []
+        dropped = [PackagesDropped(*dropped) for dropped in self._reassembler.dropped]
+        self._reassembler.dropped.clear()
+        return dropped
 
     # ---- time
 
@@ -293,15 +304,16 @@ class TerminalConnection(LinkSender):
         elif self._reassembler is not None:
             for missing in self._reassembler.on_time(now):
                 self._ask_again(missing)
-            self._report_dropped(self._reassembler, events)
+            self._report_dropped(events)
         return events
 
     # ---- what is answered when it is decided
 
     def reply_stored(self, message: MessageReceived) -> None:
-        """The message is on disk: answer success, to each package when it came in several. Then `data_to_send()`."""
+        """The message is on disk: answer success, to each package when it came in several. Then `data_to_send()`.
+        Nothing happens when nobody is authenticated any more."""
         message_id = message.message_id
-        if message_id in NEVER_ANSWERED:
+        if message_id in NEVER_ANSWERED or self._plain is None:
             return
         if not message.package_serials:
             self._general_answer(message_id, message.serial_no, 0)
@@ -329,19 +341,24 @@ class TerminalConnection(LinkSender):
         self.edition = edition or header.edition
         self.repeat_registration(header, auth_code)
 
-    def authenticated(self, header: Header, edition: Edition | None = None) -> None:
+    def authenticated(self, header: Header, edition: Edition | None = None) -> list[PackagesDropped]:
         """The code is right: answer 0x8001 result 0; from now on the terminal's messages are taken.
 
         Args:    edition: as remembered from the terminal's registration; None: what this link knows.
+        Returns: what was held of messages that are not whole, here or by `continue_packages`, and went: the serial
+                 number of the login does not go on from theirs, so the terminal counts anew.
         """
         if self.state is State.CLOSED:
-            return
+            return []
         self._step(Step.AUTHENTICATED)
         if edition is not None:
             self.edition = edition
         self._adopt(header)  # the header has the last word on 2019
         self._auth_failures = 0
         self._general_answer(header.message_id, header.serial_no, Result.OK)
+        if self._reassembler is not None:
+            self._reassembler.logged_in(header.serial_no, self._last_received)
+        return self._take_dropped()
 
     def refuse_authentication(self, header: Header) -> bool:
         """The code is wrong: answer 0x8001 result 1. True: it was once too often, close the link."""
@@ -362,13 +379,31 @@ class TerminalConnection(LinkSender):
 
     # ---- the end
 
+    def take_packages(self) -> Reassembler | None:
+        """What is here of messages that are not whole, to be handed to `continue_packages` of the terminal's next link;
+        None: nothing. Before `close`, which gives up what is left. Whoever takes it has it `expire` now and then,
+        counts what it has `dropped`, and in the end has it `clear`."""
+        reassembler = self._reassembler
+        if not reassembler:
+            return None
+        self._reassembler = None
+        reassembler.link_ended()
+        return reassembler
+
+    def continue_packages(self, packages: Reassembler) -> None:
+        """Take over what `take_packages` of the terminal's link before this one gave. Before `authenticated`, which
+        keeps what the terminal may go on with."""
+        if self._reassembler is not None:
+            self._reassembler.clear()
+            packages.dropped += self._reassembler.dropped
+        self._reassembler = packages
+
     def close(self) -> list[PackagesDropped]:
         """The transport is gone, or is about to be. Returns what was held of messages that are not whole."""
         self._step(Step.CLOSED)
         self._plain = None
         self._forget_packages()
-        reassembler, self._reassembler = self._reassembler, None
-        return [] if reassembler is None else [PackagesDropped(*dropped) for dropped in reassembler.dropped]
+        return self._take_dropped()
 
     def _forget_packages(self) -> None:
         """What is held goes; it is told of with what is dropped next, or in the end."""

@@ -90,7 +90,8 @@ class PackagesDropped:
     """An incomplete sub-packaged message was given up unanswered, so the terminal still has it.
 
     `reason`: package_evicted (too many at once), package_expired (the rest never came), package_too_large (with the
-    one that is refused) or package_link_ended.
+    one that is refused), package_contradicted (another message came under its numbers) or package_link_ended (its
+    link, and the terminal has not gone on with it).
     """
 
     reason: str

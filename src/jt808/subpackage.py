@@ -9,10 +9,16 @@ first package is known from any of them: serial - (package number - 1). Message 
 disk without the rest. So no package is answered until the whole message is stored; then each is. The standard lets the
 receiver answer every package or the whole message once, so a terminal has to be content with that. Sets live in
 memory: when the platform stops in the middle of one, nothing of it was answered and the terminal sends it again.
+
+**Whose package it is.** Two messages may come under the same numbers: a terminal that restarts counts anew. Parts of
+two must never be joined, and none may be answered for another. So a package that contradicts what is here of its set
+(another total, another body under the same number) is the first of another message, and what was held goes; and after
+a login only those sets stay whose terminal visibly goes on counting (`Reassembler.logged_in`).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum
@@ -26,8 +32,15 @@ PACKAGE_OVERHEAD: Final = 128
 REMEMBERED_SETS: Final = 16
 """Completed sets remembered, to know their packages when they are sent again."""
 
+HEAD_BYTES: Final = 4
+"""Of a completed message: what an answer to it has to name (the id of media data)."""
+
 MAX_ASKED_AT_ONCE: Final = 125
 """Missing packages named at once; the count is a BYTE in the 2013 edition and the list stays in one frame."""
+
+GOES_ON_WITHIN: Final = 4096
+"""A terminal that logs in with a serial number so little ahead of the last package of a set goes on counting where it
+was: a set of 4 MiB takes so many numbers at once. One that restarts begins near 0, behind nearly every set."""
 
 Key = tuple[int, int]  # message id, serial number of the first package
 
@@ -69,7 +82,6 @@ class Outcome(Enum):
     WAITING = "waiting"  # held until the others come
     DUPLICATE = "duplicate"  # held already, or its message is complete but not yet stored: stay silent
     STORED = "stored"  # its message was stored and answered before: answer again
-    BAD = "bad_package"  # number 0 or beyond the total, or the total contradicts the set
     TOO_LARGE = "package_too_large"  # the message would exceed the bound; the set is gone
 
 
@@ -98,11 +110,22 @@ class _Set:
     total: int
     begun: float
     arrived: float  # the latest package
-    touched: float  # the same, or asked for the missing
+    touched: float  # the same, or asked for the missing, or the terminal's login
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
     asked: int = 0  # since the latest package
     was_asked: bool = False
+    is_carried: bool = False  # begun before the terminal's latest login
+
+
+@dataclass(slots=True)
+class _Done:
+    """A completed set: what its packages are known by when they come again."""
+
+    at: float
+    hashes: array[int]  # of each package's body
+    head: bytes  # the first bytes of the message
+    is_stored: bool = False  # not answered again before
 
 
 class Reassembler:
@@ -151,8 +174,7 @@ class Reassembler:
         self._budget = budget if budget is not None else Budget(max_bytes)
         self._sets: OrderedDict[Key, _Set] = OrderedDict()
         self._size = 0
-        # Completed set -> (total, when, stored). Not answered again before it is stored.
-        self._completed: OrderedDict[Key, tuple[int, float, bool]] = OrderedDict()
+        self._completed: OrderedDict[Key, _Done] = OrderedDict()
         self.dropped: list[tuple[str, int, int]] = []
         """(reason, message id, packages held) of sets given up; the connection takes and clears them."""
 
@@ -160,23 +182,25 @@ class Reassembler:
         return len(self._sets)
 
     def add(self, header: Header, body: bytes, now: float) -> Assembled | Outcome:
-        """Take one package in. `header.is_subpackaged` must be true."""
-        total, number = header.package_total or 0, header.package_no or 0
-        if not 1 <= number <= total:
-            return Outcome.BAD
+        """Take one package in: `header` as `parse_header` gives it, and `is_subpackaged`."""
+        total, number = header.package_total, header.package_no
         first = (header.serial_no - (number - 1)) & 0xFFFF
         key = (header.message_id, first)
-        done = self._completed.get(key)
-        if done is not None and done[0] == total and now - done[1] <= self._max_age_s:
-            return Outcome.STORED if done[2] else Outcome.DUPLICATE
+        if (done := self._completed.get(key)) is not None:
+            if self._is_again(done, total, number, body, now):
+                return Outcome.STORED if done.is_stored else Outcome.DUPLICATE
+            del self._completed[key]
         held = self._sets.get(key)
+        if held is not None and (held.total != total or held.parts.get(number, body) != body):
+            self.drop(key, "package_contradicted")
+            held = None
         if held is None:
-            held = self._begin(key, total, now)
-        elif held.total != total:
-            return Outcome.BAD
+            held = self._begin(key, total, number, body, now)
         elif number in held.parts:
             return Outcome.DUPLICATE
+        held.is_carried = False
         size = len(body) + PACKAGE_OVERHEAD
+        self._make_way(size)
         if self._size + size > self._max_bytes or not self._budget.take(size, self, key):
             self.drop(key, Outcome.TOO_LARGE.value)
             return Outcome.TOO_LARGE
@@ -185,19 +209,60 @@ class Reassembler:
         held.arrived = held.touched = now
         held.asked = 0
         self._size += size
-        if len(held.parts) < total:
-            return Outcome.WAITING
+        return Outcome.WAITING if len(held.parts) < total else self._assemble(key, held, now)
+
+    def _is_again(self, done: _Done, total: int, number: int, body: bytes, now: float) -> bool:
+        """Is this a package of the completed message, or of another one under its numbers?"""
+        is_young = now - done.at <= self._max_age_s
+        return is_young and len(done.hashes) == total and done.hashes[number - 1] == hash(body)
+
+    def _assemble(self, key: Key, held: _Set, now: float) -> Assembled:
         self._forget(key)
-        self._remember(key, total, now, stored=False)
-        serials = tuple((first + i) & 0xFFFF for i in range(total))
-        return Assembled(b"".join(held.parts[i] for i in range(1, total + 1)), first, serials)
+        bodies = [held.parts[number] for number in range(1, held.total + 1)]
+        whole = b"".join(bodies)
+        self._completed[key] = _Done(now, array("q", map(hash, bodies)), whole[:HEAD_BYTES])
+        while len(self._completed) > REMEMBERED_SETS:
+            self._completed.popitem(last=False)
+        return Assembled(whole, key[1], tuple((key[1] + i) & 0xFFFF for i in range(held.total)))
 
     def stored(self, message_id: int, serial_no: int) -> None:
         """The completed message is on disk and answered: its packages, sent again, are answered again."""
-        key = (message_id, serial_no)
-        done = self._completed.get(key)
+        done = self._completed.get((message_id, serial_no))
         if done is not None:
-            self._completed[key] = (done[0], done[1], True)
+            done.is_stored = True
+
+    def head(self, message_id: int, serial_no: int) -> bytes:
+        """The first bytes, at most `HEAD_BYTES`, of a completed message; b"" when none is remembered.
+
+        Args:    serial_no: of its first package.
+        """
+        done = self._completed.get((message_id, serial_no))
+        return b"" if done is None else done.head
+
+    # ---- from one link of the terminal to its next
+
+    def link_ended(self) -> None:
+        """What is not whole may go on on the terminal's next link. What is whole is none of its business: it is
+        answered where it came, or sent again."""
+        self._completed.clear()
+
+    def logged_in(self, serial_no: int, now: float) -> None:
+        """The terminal has logged in with a message of this serial number, on a new link or once more on its own. Sets
+        behind which it goes on counting stay, and what they lack is asked for as after any silence; from the others a
+        restart, or another unit, lies between."""
+        for key, held in list(self._sets.items()):
+            if _goes_on(key[1] + max(held.parts) - 1, serial_no):
+                held.touched = now
+                held.asked = 0
+                held.was_asked = False
+                held.is_carried = True
+            else:
+                self.drop(key, "package_link_ended")
+        for key, done in list(self._completed.items()):
+            if not _goes_on(key[1] + len(done.hashes) - 1, serial_no):
+                del self._completed[key]
+
+    # ---- time
 
     def next_deadline(self) -> float | None:
         """When to call `on_time` next; None: nothing waits."""
@@ -214,11 +279,10 @@ class Reassembler:
 
     def on_time(self, now: float) -> list[Missing]:
         """Give up what is too old; say what to ask for again."""
+        self.expire(now)
         missing = []
-        for key, held in list(self._sets.items()):
-            if now >= self._expires(held):
-                self.drop(key, "package_expired")
-            elif held.asked < self._max_asks and now >= self._ask_at(held):
+        for key, held in self._sets.items():
+            if held.asked < self._max_asks and now >= self._ask_at(held):
                 held.asked += 1
                 held.was_asked = True
                 held.touched = now
@@ -226,17 +290,39 @@ class Reassembler:
                 missing.append(Missing(*key, tuple(numbers), held.parts.get(1, b""), held.asked))
         return missing
 
-    def clear(self) -> None:
-        """The link is gone: give the memory back, and tell in `dropped` what was held."""
-        for key in list(self._sets):
-            self.drop(key, "package_link_ended")
+    def expire(self, now: float) -> None:
+        """Give up what is too old."""
+        for key, held in list(self._sets.items()):
+            if now >= self._expires(held):
+                self.drop(key, "package_expired")
 
-    def _begin(self, key: Key, total: int, now: float) -> _Set:
+    # ---- what goes
+
+    def clear(self, reason: str = "package_link_ended") -> None:
+        """Nobody will go on with it: give the memory back, and tell in `dropped` what was held."""
+        for key in list(self._sets):
+            self.drop(key, reason)
+
+    def _begin(self, key: Key, total: int, number: int, body: bytes, now: float) -> _Set:
+        if number == 1:
+            self._drop_begun_anew(key[0], total, body)
         if len(self._sets) >= self._max_sets:
             self.drop(next(iter(self._sets)), "package_evicted")
         held = self._sets[key] = _Set(total, now, now, now)
         self._budget.begin(self, key)
         return held
+
+    def _drop_begun_anew(self, message_id: int, total: int, body: bytes) -> None:
+        """A terminal that does not go on after a login begins the same message anew, under other numbers."""
+        for key, held in list(self._sets.items()):
+            if held.is_carried and key[0] == message_id and held.total == total and held.parts.get(1) == body:
+                self.drop(key, "package_link_ended")
+
+    def _make_way(self, size: int) -> None:
+        """What the terminal began before its login and has not gone on with must not keep out what it sends now."""
+        for key, held in list(self._sets.items()):
+            if held.is_carried and self._size + size > self._max_bytes:
+                self.drop(key, "package_evicted")
 
     def drop(self, key: Key, reason: str) -> None:
         """Give a set up; it is told of in `dropped`."""
@@ -248,8 +334,8 @@ class Reassembler:
         self._size -= held.size
         self._budget.forget(self, key, held.size)
 
-    def _remember(self, key: Key, total: int, now: float, *, stored: bool) -> None:
-        self._completed[key] = (total, now, stored)
-        self._completed.move_to_end(key)
-        while len(self._completed) > REMEMBERED_SETS:
-            self._completed.popitem(last=False)
+
+def _goes_on(last: int, serial_no: int) -> bool:
+    """Has whoever sent a package with the serial number `last` counted on from there to this one? Both may have run
+    round."""
+    return 0 < (serial_no - last) & 0xFFFF <= GOES_ON_WITHIN

@@ -29,6 +29,7 @@ from jt808.events import (
 )
 from jt808.framing import deframe_datagram
 from jt808.header import Edition, Header, build_frame, parse_header
+from jt808.subpackage import Reassembler
 
 PHONE = "013912345678"
 OTHER = "013912345679"
@@ -355,13 +356,34 @@ def test_packages_are_answered_when_the_message_is_stored() -> None:
     assert general(connection) == [(11, 0x0704, 0)]
 
 
-def test_a_contradicting_package_is_called_wrong() -> None:
+def test_a_contradicting_package_begins_another_message() -> None:
     connection = logged_in()
     connection.receive_data(package(10, 1, 2, b"a"), NOW)
-    (event,) = connection.receive_data(package(11, 2, 3, b"b"), NOW)
-    assert isinstance(event, Refused)
-    assert event.reason == "bad_package"
-    assert general(connection) == [(11, 0x0704, 2)]
+    events = connection.receive_data(package(11, 2, 3, b"b"), NOW)
+    assert events == [PackagesDropped("package_contradicted", 0x0704, 1)]
+    events = connection.receive_data(package(10, 1, 3, b"A") + package(12, 3, 3, b"c"), NOW)
+    assert events == [MessageReceived(0x0704, 10, b"Abc", (10, 11, 12))]
+
+
+def test_another_message_under_the_numbers_of_an_answered_one_is_no_repetition() -> None:
+    """Units that number the packages of every upload alike: the second must not be answered for the first."""
+    connection = logged_in()
+    (event,) = connection.receive_data(package(10, 1, 2, b"a") + package(11, 2, 2, b"b"), NOW)
+    assert isinstance(event, MessageReceived)
+    connection.reply_stored(event)
+    connection.data_to_send()
+    assert connection.receive_data(package(10, 1, 2, b"A"), NOW + 1) == []
+    assert connection.data_to_send() == b""
+    assert connection.receive_data(package(11, 2, 2, b"B"), NOW + 1) == [MessageReceived(0x0704, 10, b"AB", (10, 11))]
+
+
+def test_a_message_that_becomes_whole_is_taken_whatever_was_lost_before() -> None:
+    """The package that completes one may push another out: that does not count against it."""
+    connection = logged_in(limits=ConnectionLimits(lost_messages=2))
+    for first in (10, 20, 30, 40, 50):
+        connection.receive_data(package(first, 1, 2, b"a"), NOW)
+    events = connection.receive_data(package(60, 1, 1, b"whole"), NOW)
+    assert events[-1] == MessageReceived(0x0704, 60, b"whole", (60,))
 
 
 def test_missing_packages_are_asked_for() -> None:
@@ -430,6 +452,36 @@ def test_media_data_is_answered_with_its_id() -> None:
     assert [(header.message_id, body.hex()) for header, body in sent(connection)][-1] == (0x8800, "0000002a")
 
 
+@pytest.mark.parametrize("edition", [Edition.V2011, Edition.V2013])
+def test_media_data_sent_again_is_answered_again_with_its_id(edition: Edition) -> None:
+    """The 0x8800 got lost: a unit that waits for nothing else sends all packages again."""
+    connection = logged_in(edition=edition)
+    packages = package(10, 1, 2, b"\0\0\0\x2arest", 0x0801) + package(11, 2, 2, b"more", 0x0801)
+    (event,) = connection.receive_data(packages, NOW)
+    assert isinstance(event, MessageReceived)
+    connection.reply_stored(event)
+    answers = [(header.message_id, body) for header, body in sent(connection)]
+    assert [message_id for message_id, _ in answers] == [0x8001, 0x8001, 0x8800]
+    assert connection.receive_data(packages, NOW + 9) == [PackageRepeated(0x0801, 10), PackageRepeated(0x0801, 11)]
+    assert [(header.message_id, body) for header, body in sent(connection)] == answers
+
+
+@pytest.mark.parametrize("end", ["closed", "registered anew"])
+def test_media_data_stored_when_nobody_is_there_any_more_is_not_answered(end: str) -> None:
+    connection = logged_in()
+    (event,) = connection.receive_data(package(10, 1, 1, b"\0\0\0\x2apicture", 0x0801), NOW)
+    assert isinstance(event, MessageReceived)
+    if end == "closed":
+        connection.close()
+    else:
+        (register,) = connection.receive_data(frame(0x0100, 11), NOW)
+        assert isinstance(register, RegisterRequested)
+        connection.accept_registration(register.header, "code")
+        connection.data_to_send()
+    connection.reply_stored(event)
+    assert connection.data_to_send() == b""
+
+
 def test_missing_media_packages_are_asked_for_with_their_own_answer() -> None:
     """And every other time with the general one; without the first package nobody knows the media id."""
     connection = logged_in()
@@ -468,6 +520,99 @@ def test_what_is_half_there_when_the_link_ends_is_told() -> None:
     connection = logged_in()
     connection.receive_data(package(10, 1, 3, b"a", 0x0801) + package(12, 3, 3, b"c", 0x0801), NOW)
     assert connection.close() == [PackagesDropped("package_link_ended", 0x0801, 2)]
+    assert connection.close() == []
+
+
+def test_what_is_half_there_when_the_link_ends_by_itself_is_told() -> None:
+    connection = logged_in(limits=ConnectionLimits(idle_s=100))
+    connection.receive_data(package(10, 1, 3, b"a", 0x0801), NOW)
+    assert connection.on_time(NOW + 100) == [LinkEnded("idle")]
+    assert connection.close() == [PackagesDropped("package_link_ended", 0x0801, 1)]
+
+
+# ---- sub-packages, from one link to the next
+
+
+def cut_off(*packages: bytes, limits: ConnectionLimits | None = None) -> Reassembler:
+    """What a link that ended leaves of these packages."""
+    connection = logged_in(limits=limits)
+    connection.receive_data(b"".join(packages), NOW)
+    packages_left = connection.take_packages()
+    assert packages_left is not None
+    assert connection.close() == []
+    return packages_left
+
+
+def next_link(left: Reassembler, serial_no: int, now: float = NOW) -> tuple[TerminalConnection, list[PackagesDropped]]:
+    connection = TerminalConnection(now)
+    (event,) = connection.receive_data(frame(0x0102, serial_no, b"code"), now)
+    assert isinstance(event, AuthRequested)
+    connection.continue_packages(left)
+    dropped = connection.authenticated(event.header)
+    connection.data_to_send()
+    return connection, dropped
+
+
+PHOTO = [package(10 + i, i + 1, 4, part, 0x0801) for i, part in enumerate((b"\0\0\0\x2a-", b"b", b"c", b"d"))]
+
+
+def test_an_upload_goes_on_on_the_next_link_and_is_answered_there() -> None:
+    connection, dropped = next_link(cut_off(PHOTO[0], PHOTO[2]), 14, NOW + 50)
+    assert dropped == []
+    assert connection.next_deadline() == NOW + 60
+    connection.on_time(NOW + 60)
+    assert [(header.message_id, body.hex()) for header, body in sent(connection)] == [
+        (0x8800, "0000002a" + "02" + "0002" + "0004")
+    ]
+    (event,) = connection.receive_data(PHOTO[1] + PHOTO[3], NOW + 61)
+    assert event == MessageReceived(0x0801, 10, b"\0\0\0\x2a-bcd", (10, 11, 12, 13))
+    assert isinstance(event, MessageReceived)
+    connection.reply_stored(event)
+    answers = [(header.message_id, body.hex()) for header, body in sent(connection)]
+    assert answers == [*[(0x8001, f"{serial_no:04x}080100") for serial_no in range(10, 14)], (0x8800, "0000002a")]
+
+
+def test_a_terminal_that_counts_anew_goes_on_with_nothing() -> None:
+    connection, dropped = next_link(cut_off(*PHOTO[:3]), 0)
+    assert dropped == [PackagesDropped("package_link_ended", 0x0801, 3)]
+    assert not connection.holds_packages
+    assert connection.receive_data(package(13, 4, 4, b"of another", 0x0801), NOW) == []
+    assert connection.close() == [PackagesDropped("package_link_ended", 0x0801, 1)]
+
+
+def test_what_was_lost_over_two_links_is_told_once() -> None:
+    left = cut_off(*[package(first, 1, 2, b"a") for first in (10, 20, 30, 40)])
+    left.drop((0x0704, 10), "package_evicted")  # by the budget, in between
+    connection, dropped = next_link(left, 45)
+    assert dropped == [PackagesDropped("package_evicted", 0x0704, 1)]
+    assert len(connection.close()) == 3
+
+
+def test_an_idle_link_still_gives_what_it_has_of_messages() -> None:
+    connection = logged_in(limits=ConnectionLimits(idle_s=100))
+    connection.receive_data(PHOTO[0], NOW)
+    assert connection.on_time(NOW + 100) == [LinkEnded("idle")]
+    left = connection.take_packages()
+    assert left is not None
+    assert len(left) == 1
+    assert connection.take_packages() is None
+
+
+def test_there_is_mostly_nothing_to_go_on_with() -> None:
+    assert TerminalConnection(NOW).take_packages() is None
+    connection = logged_in()
+    connection.receive_data(package(10, 1, 1, b"whole"), NOW)
+    assert connection.take_packages() is None
+
+
+def test_a_restart_on_the_same_link_joins_nothing() -> None:
+    """Datagrams from the same address: the link outlives the restart."""
+    connection = logged_in()
+    connection.receive_data(PHOTO[0] + PHOTO[1], NOW)
+    (event,) = connection.receive_data(frame(0x0102, 0, b"code"), NOW + 30)
+    assert isinstance(event, AuthRequested)
+    assert connection.authenticated(event.header) == [PackagesDropped("package_link_ended", 0x0801, 2)]
+    assert connection.receive_data(PHOTO[2] + PHOTO[3], NOW + 31) == []
 
 
 # ---- time and bounds
