@@ -40,7 +40,8 @@ class EngineDefaults:
     """When a vehicle's backfill has been silent for longer than this, its open episodes end at their last fix."""
 
     watch_gap_s: float = 120.0
-    """When ticks were further apart than this, nobody was watching: silence before then counts for nothing."""
+    """When ticks were further apart than this, nobody was watching or the clock was set: silence before counts for
+    nothing."""
 
     def __post_init__(self) -> None:
         may_be_zero = {"overspeed_duration_s", "overspeed_merge_s", "overspeed_update_s", "overspeed_update_kmh"}

@@ -155,10 +155,12 @@ class AlarmEngine:
 
         ``now_us`` is how far the caller has read what arrived: the clock when nothing waits, else the receipt time of
         the newest report read, so that a backlog does not look like silence. When ticks were more than
-        ``watch_gap_s`` apart, silence counts from now on only.
+        ``watch_gap_s`` apart, forwards or (the clock was set) backwards, silence counts from now on only.
         """
-        if self._ticked_us == NEVER or now_us - self._ticked_us > self._defaults.watch_gap_s * 1e6:
-            self._watching_since_us = now_us
+        gap_us = self._defaults.watch_gap_s * 1e6
+        if self._ticked_us == NEVER or abs(now_us - self._ticked_us) > gap_us:
+            self._watching_since_us = self._ticked_us = now_us
+            self._lanes.forget_after(now_us)
         self._ticked_us = max(self._ticked_us, now_us)
         for rule in self._rules:
             self._guarded(rule.name, rule.tick, now_us, self._watching_since_us, self._out)

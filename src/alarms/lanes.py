@@ -234,6 +234,10 @@ class Lanes:
 
     # Silence
 
+    def forget_after(self, now_us: int) -> None:
+        """The clock was set back: what arrived by a clock that was ahead must not count as heard for all that time."""
+        np.minimum(self.received_us, now_us, out=self.received_us)
+
     def silent_since_us(self, lane: int, watching_since_us: int) -> int:
         """Since when nothing arrived in this lane while somebody watched."""
         return max(int(self.received_us[lane]), watching_since_us)

@@ -284,7 +284,7 @@ class Pipeline:
         for row in digest.quarantined:
             counts[f"quarantined_{row.reason}"] += 1
         self.status.offset = digest.offset
-        self.status.newest_received_us = max(self.status.newest_received_us, digest.newest_received_us)
+        self.status.newest_received_us = digest.newest_received_us or self.status.newest_received_us
 
     def _publish(self, digest: Digest, commit: Commit, stored: Stored) -> None:
         positions = commit.positions if stored.fresh.all() else commit.positions.take(stored.fresh)

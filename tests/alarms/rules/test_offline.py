@@ -61,6 +61,19 @@ def test_a_pause_of_the_watch_is_no_silence() -> None:
     assert story.tick(2601) == ["begin offline 10"]
 
 
+def test_a_clock_that_was_far_ahead_for_a_while_blinds_nobody() -> None:
+    year = 365 * 86_400
+    story = Story()
+    story.tick(0)
+    story.report(Report(9), Report(9, vehicle=2))
+    assert story.tick(year) == []
+    story.report(Report(10, received=year + 1))
+    story.watch(year + 60, year + 120)
+    assert story.watch(20, 620) == [], "it is set right again: the watch begins anew"
+    assert story.tick(621) == ["begin offline 20", "begin offline 10"], "both have been silent since"
+    assert story.report(Report(630)) == ["end offline 20-631"]
+
+
 def test_it_goes_on_after_a_restart() -> None:
     story = Story()
     story.tick(0)
