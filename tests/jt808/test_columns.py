@@ -18,7 +18,7 @@ from jt808 import decode_body as decode
 from jt808 import encode_body as encode
 from jt808.columns import ITEM_COLUMNS, LocationColumns, decode_locations, split_bulk
 from jt808.fix_hash import fix_hash
-from jt808.messages.additional_items import join_items
+from jt808.messages.additional_items import ITEM_TYPES, join_items
 from tests.jt808 import strategies
 from tests.jt808.vectors import location_bodies, whole_messages
 
@@ -33,6 +33,37 @@ random_bodies = st.one_of(
         lambda parts: encode(parts[0], Edition.V2013)[:28] + parts[1] + parts[2]
     ),
 )
+_EDGES = [0, 1, 4, 8, 12, 0x8000, 0xFFFF, 90_000_000, 90_000_001, 180_000_000, 180_000_001, 1 << 31, 0xFFFFFFFF]
+_TIMES = [
+    "260230000000", "260431120000", "260228235959", "280229235959", "270229000000", "260701240000", "260701236000",
+    "260701235960", "2607012359a0", "26070a000000", "260a01000000", "a60701000000", "261301000000", "260700000000",
+    "260001000000", "000101000000", "000101075959", "991231235959", "000000000000", "ffffffffffff",
+]  # fmt: skip
+_LENGTHS = {item.id: item.lengths or (3, 47) for item in ITEM_TYPES}
+odd_basic = st.just(bytes(28)) | st.just(b"\xff" * 28) | st.binary(min_size=28, max_size=28) | st.builds(
+    lambda four, two, time: b"".join(number.to_bytes(4, "big") for number in four)
+    + b"".join((number & 0xFFFF).to_bytes(2, "big") for number in two)
+    + bytes.fromhex(time),
+    st.tuples(*[st.sampled_from(_EDGES)] * 4),
+    st.tuples(*[st.sampled_from(_EDGES)] * 3),
+    st.sampled_from(_TIMES),
+)  # fmt: skip
+
+
+@st.composite
+def _odd_items(draw: st.DrawFn) -> bytes:
+    """Items of lengths that are theirs, nearly theirs, 0 and 255, of few ids, so that these repeat; the last may end
+    anywhere."""
+    raw = b""
+    ids = draw(st.lists(st.sampled_from([*_LENGTHS, 0, 0x99, 0xFF]), min_size=1, max_size=3))
+    for item_id in draw(st.lists(st.sampled_from(ids), max_size=6)):
+        right = draw(st.sampled_from(_LENGTHS.get(item_id, (3,))))
+        length = draw(st.sampled_from([right, right, right, right - 1, right + 1, 0, 255]))
+        raw += bytes((item_id, length)) + draw(st.sampled_from([b"\0", b"\xff", b"\x81"])) * length
+    return raw[: len(raw) - draw(st.sampled_from([0, 0, 0, 1, 2, 3, 40]))] if raw else raw
+
+
+odd_bodies = st.tuples(odd_basic, _odd_items()).map(b"".join)
 walks = pytest.mark.parametrize("few_rows", [1, 12, 10_000], ids=["by columns", "both", "by rows"])
 
 
@@ -122,6 +153,16 @@ def test_any_bodies_read_as_declared(few_rows: int, bodies: list[bytes]) -> None
     for column, values in found.items.items():
         assert values.dtype == ITEM_COLUMNS[column]
         assert len(values) == len(found.present[column]) == len(bodies)
+
+
+@walks
+@settings(deadline=None)
+@given(bodies=st.lists(odd_bodies, max_size=16))
+def test_odd_bodies_read_as_declared(few_rows: int, bodies: list[bytes]) -> None:
+    """Times and degrees at and beyond their edges, all zeros, all FF, items of wrong lengths, repeated and cut."""
+    with mock.patch.object(columns, "_FEW_ROWS", few_rows):
+        found = decode_locations(*placed(bodies))
+    check(bodies, found)
 
 
 @settings(deadline=None)
