@@ -31,3 +31,9 @@ def test_the_messages_are_read_as_they_were_written(monkeypatch: pytest.MonkeyPa
     found = bench.messages()
     assert len(found) == len(bench.MESSAGES)
     assert found["0x0200 location report, 6 items"][0] == 54
+
+
+@pytest.mark.parametrize(("declared", "by_hand", "kept"), [(40.0, 1.0, True), (39.0, 4.0, False), (50.0, 0.9, False)])
+def test_what_is_asked_can_be_missed(declared: float, by_hand: float, kept: bool) -> None:
+    group = {"declarative": declared, "struct and loop": by_hand, "columnar": 1.0}
+    assert bench.verdict(bench.ratios(group)).is_kept is kept
