@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import store
-from fleet.media import suffix_of
 from store.media_folder import MediaFolder
 from store.media_store import MediaStore
 from store.queries import media as queries
@@ -100,19 +99,6 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(folder: MediaFolde
     os.utime(aside, (time.time() - 61,) * 2)
     assert folder.remove_temporary(older_than_s=60) == 1
     assert files(folder.root) == [NAME]
-
-
-@pytest.mark.parametrize(
-    ("format_code", "content", "suffix"),
-    [
-        (0, JPEG, "jpg"), (0, b"\x89PNG\r\n\x1a\n...", "png"), (1, b"II*\0....", "tif"),
-        (4, b"RIFF....WAVEfmt ", "wav"), (2, b"\xff\xfb\x90\x00", "mp3"), (0, b"\xff\xfb\x90\x00", "bin"),
-        (0, b"ID3\x03", "mp3"), (4, b"\x30\x26\xb2\x75\x8e\x66", "wmv"), (9, b"\0\0\0\x18ftypisom", "mp4"),
-        (0, b"<svg/>", "bin"), (0, b"", "bin"),
-    ],
-)  # fmt: skip
-def test_the_bytes_say_what_it_is(format_code: int, content: bytes, suffix: str) -> None:
-    assert suffix_of(format_code, content) == suffix
 
 
 # -- files and rows
