@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from bench import lone, processes, siege
 from bench.crowd import Crowd, Member, Stage
-from bench.loading import loading
+from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
 from ingest.journal import Kind, SqliteJournalReader, journal_path
 from ingest.listening import raise_file_limit
@@ -195,6 +195,7 @@ def reconnect(scale: float, seed: int) -> Outcome:
     worst = max(storms)
     out.expect(worst < LET_IN_S, f"all authenticated within {worst:.1f} s at worst of {len(storms)} storms (60)")
     out.expect(max(trouble) <= len(storms), f"one terminal refused or cut {max(trouble)} times at worst (1 a storm)")
+    expect_pace(out, result, 2.0 * stayers, judged=is_long)
     out.expect(not result.unanswered, f"{result.unanswered} reports of those that stayed not answered (0)")
     p99 = result.p99_ms
     out.expect(p99 < ANSWER_P99_MS, f"p99 of those that stayed {p99:.0f} ms (1000)", judged=is_long)

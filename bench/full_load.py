@@ -167,6 +167,7 @@ def count(connection: psycopg.Connection, table: str) -> int:
 def expect_account(out: Outcome, result: generator.Result, verdict: Verdict) -> None:
     """What every load has to keep, however fast it was."""
     out.expect(not result.cut, f"{result.cut} links cut (0)")
+    out.expect(not result.ran_dry, f"the generator was out of reports {result.ran_dry} times (0)")
     out.expect(not result.refused + result.disordered, f"{result.refused + result.disordered} wrong answers (0)")
     out.expect(not result.unanswered, f"{result.unanswered} of {result.sent:,} reports not answered (0)")
     lost, twice, unknown = (len(x) for x in (verdict.lost_answered, verdict.twice, verdict.unknown))

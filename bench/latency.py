@@ -1,4 +1,4 @@
-"""The latencies of a run in the order of their answers, with a mark each second, so that a part can be looked at."""
+"""The latencies of a run in the order of their answers, with a mark now and then, so that a part can be looked at."""
 
 from __future__ import annotations
 

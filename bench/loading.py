@@ -13,9 +13,12 @@ from typing import Final
 
 from bench import generator, processes
 from bench.latency import Latencies
+from bench.outcome import Outcome
 
 END_S: Final = 120.0
 ECHO_SOURCE: Final = Path(__file__).parent / "echo_epoll.c"
+PACE_KEPT: Final = 0.97
+"""Share of a fixed rate that has to have been sent; what is less was another load than the one that is told."""
 
 
 class Loading:
@@ -81,6 +84,16 @@ def loading(
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def expect_pace(out: Outcome, result: generator.Result, per_s: float, *, judged: bool) -> None:
+    """Of a load at a fixed rate: it was sent at that rate, all along."""
+    sent_per_s = result.sent / result.seconds if result.seconds else 0.0
+    out.expect(
+        sent_per_s >= PACE_KEPT * per_s and not result.held_back,
+        f"{sent_per_s:,.0f} reports/s sent, {result.held_back} held back ({PACE_KEPT:.0%} of {per_s:,.0f} or more, 0)",
+        judged=judged,
+    )
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from bench import hostile, lone
 from bench.latency import Latencies, quantiles_ms
-from bench.loading import loading
+from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
 
 P99_RATIO: Final = 1.5
@@ -90,6 +90,7 @@ def hostile_links(scale: float, seed: int) -> Outcome:
             "links ended, by reason": ended,
             "generator, CPU µs a report": result.cpu_us_per_report,
         }
+        expect_pace(out, result, good, judged=is_long)
         out.expect(not result.unanswered, f"{result.unanswered} reports of good links not answered (0)")
         out.expect(not result.cut, f"{result.cut} good links cut (0)")
         out.expect(each < BAD_LINK_BYTES, f"{each / 1024:.1f} KiB a bad link (below 64)", judged=bad >= 1000)

@@ -14,7 +14,7 @@ import psycopg
 
 from bench import account, counters, processes, server
 from bench.full_load import expect_account, set_limits, set_rules, wait_stored
-from bench.loading import Loading, loading
+from bench.loading import Loading, expect_pace, loading
 from bench.outcome import Outcome
 
 LINKS: Final = 2000
@@ -120,6 +120,7 @@ def soak(is_short: bool, seed: int, minutes: float | None = None) -> Outcome:
         "p50, p99, longest answer (ms)": (result.p50_ms, result.p99_ms, result.max_ms),
         "generator, CPU µs a report": result.cpu_us_per_report,
     }
+    expect_pace(out, result, per_s, judged=not is_short)
     judge_growth(out, watch, judged=not is_short)
     expect_account(out, result, verdict)
     counters.explain(out, metrics, result, requests)

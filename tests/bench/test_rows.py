@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import counters, full_load, loading, rows, soak
+from bench import counters, full_load, loading, outage, rows, soak
 from bench.generator import Result
 from bench.latency import Latencies, Recorder, quantiles_ms
 from bench.outcome import Outcome
@@ -81,7 +83,7 @@ def test_the_command_tells_by_its_exit_code_and_keeps_what_it_measured(
         return out
 
     def broken(options: rows.Options) -> Outcome:
-        raise RuntimeError("no server")
+        raise KeyError("no server")
 
     monkeypatch.setattr(rows, "ROWS", {1: rows.Row("one", 1, one), 2: rows.Row("two", 1, broken)})
     path = tmp_path / "rows.json"
@@ -89,10 +91,62 @@ def test_the_command_tells_by_its_exit_code_and_keeps_what_it_measured(
         with pytest.raises(SystemExit) as ended:
             rows.main([*arguments, "--json", str(path)])
         assert ended.value.code == code
-    assert "NOT KEPT: it could not be done: no server" in capsys.readouterr().out
+    assert "NOT KEPT: it could not be done: KeyError: 'no server'" in capsys.readouterr().out
     found = json.loads(path.read_text())
     assert [(row["row"], row["kept"]) for row in found["rows"]] == [(1, True), (2, False)]
     assert found["rows"][0]["figures"] == {"seed seen": rows.SEED}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, True),
+        ({"seconds": 1.02}, True),
+        ({"seconds": 1.05}, False),
+        ({"held_back": 1}, False),
+        ({"sent": 0}, False),
+    ],
+)
+def test_another_load_than_was_asked_fails(changes: dict[str, float], kept: bool) -> None:
+    out = Outcome()
+    loading.expect_pace(out, replace(LOAD, **changes), 10.0, judged=True)  # type: ignore[arg-type]
+    assert out.is_kept is kept
+
+
+@pytest.mark.parametrize(
+    ("p99", "took", "kept"),
+    [
+        ((10.0, 19.0, 20.0), 6.0, True),
+        ((10.0, 21.0, 20.0), 6.0, False),
+        ((10.0, 19.0, 21.0), 1.0, False),
+        ((10.0, 19.0, float("nan")), 1.0, True),  # a drain too short to be looked at
+        ((10.0, 19.0, float("nan")), 6.0, False),
+        ((10.0, float("nan"), 19.0), 6.0, False),
+        ((float("nan"), 19.0, 19.0), 6.0, False),
+    ],
+)
+def test_an_outage_is_not_kept_by_what_was_not_measured(
+    p99: tuple[float, float, float], took: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter(p99)
+    monkeypatch.setattr(outage, "quantiles_ms", lambda seconds, share: [next(told)])
+    nothing = Latencies(np.zeros(0, np.float32), np.zeros(0), np.zeros(0, np.uint64))
+    seen = outage.Seen(
+        calm_at=1, gone_at=2, back_at=100, drained_at=100 + took, waves=[1.0], received_at_back=1000,
+        received_at_drained=1001, stored_at_drained=1000, blocked_refused=10, new_in=20, new_enrolled=20,
+    )  # fmt: skip
+    out = Outcome()
+    outage._judge(out, seen, LOAD, nothing, outage.LONG, judged=True)
+    assert out.is_kept is kept, out.failures
+
+
+def test_a_stream_that_was_not_tested_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def skipped(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, "SKIPPED [1] tests/ingest/test_stream.py: no PostgreSQL\n", "")
+
+    monkeypatch.setattr(subprocess, "run", skipped)
+    out = rows.stream(rows.Options(True, 1, (), None, None))
+    assert out.failures == ["0 tests passed (1 or more)"]
 
 
 def test_a_part_of_a_run_is_looked_at_by_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
