@@ -20,7 +20,7 @@ class GatewayConfig:
     disk_low_bytes: int = 1 << 30  # with less free under the journal, operators are told
     journal_interval_s: float = 0.005  # between two groups, under load
     max_pending_bytes: int = 64 << 20  # what waits in memory for the journal
-    max_connections_per_address: int = 20_000  # whole fleets come through one carrier's NAT; loopback: no limit
+    max_connections_per_address: int = 20_000  # TCP and UDP; fleets come through one carrier's NAT; loopback: no limit
     max_udp_links: int = 50_000
     max_terminals: int = 1_000_000
     unauthenticated_s: float = 60.0

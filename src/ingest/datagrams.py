@@ -59,9 +59,6 @@ class UdpEndpoint(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         host = self._host
         host.counters["bytes_received"] += len(data)
-        if self.is_closing:
-            host.counters.count("datagrams_dropped", "closing")
-            return
         for frame in deframe_datagram(data):
             if isinstance(frame, BadFrame):
                 host.counters.count("frames_bad", frame.reason)
@@ -69,8 +66,15 @@ class UdpEndpoint(asyncio.DatagramProtocol):
             key = (addr, frame[4:15] if frame[2] & 0x40 else frame[4:10])
             link = self._links.get(key)
             if link is None:
+                if self.is_closing:
+                    host.counters.count("datagrams_dropped", "closing")
+                    continue
                 if len(self._links) >= host.config.max_udp_links:
                     host.counters.count("links_refused", "udp_full")
+                    continue
+                if not host.addresses.enter(addr[0]):
+                    host.addresses.leave(addr[0])
+                    host.counters.count("links_refused", "address_full")
                     continue
                 link = self._links[key] = UdpLink(host, self, key)
             if not link.has_allowance():
@@ -87,7 +91,8 @@ class UdpEndpoint(asyncio.DatagramProtocol):
             self._transport.sendto(frame, address)
 
     def forget(self, key: tuple[Address, bytes]) -> None:
-        self._links.pop(key, None)
+        if self._links.pop(key, None) is not None:
+            self._host.addresses.leave(key[0][0])
 
     def close(self) -> None:
         if self._transport is not None:

@@ -31,6 +31,10 @@ class Deadlines:
         """Before anything else; the loop's time is that of the deadlines."""
         self._loop = loop
 
+    def now(self) -> float:
+        """The time that deadlines are in."""
+        return self._loop.time()
+
     def set(self, link: Waiting, deadline: float | None) -> None:
         """Call it then; a deadline set before is forgotten. None: forget only. What is past is due at the next step."""
         if self._timer is None:

@@ -12,13 +12,14 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
+from ingest.addresses import Addresses
 from ingest.certificates import Certificate
 from ingest.config import GatewayConfig
 from ingest.control import ControlServer, control_path
 from ingest.counters import Counters
+from ingest.cut_uploads import CutUploads
 from ingest.datagrams import UdpEndpoint
 from ingest.deadlines import Deadlines
 from ingest.draining import close_spread
@@ -82,7 +83,7 @@ class Gateway:
         self.turns = Turns(self.counters)
         self.tls_address: str | None = None  # HOST:PORT, once it listens
         self._links: set[TcpLink] = set()
-        self._per_address: dict[str, int] = {}
+        self.addresses = Addresses(config.max_connections_per_address)
         self._is_closed = False
         self._hasten = asyncio.Event()
         self._certificate: Certificate | None = None
@@ -99,11 +100,13 @@ class Gateway:
         self._identities = Identities(
             IdentityFile(config.data_dir / "identities.sqlite"), on_changed=lambda phone: desk.identity_changed(phone)
         )
+        self._cut_uploads = CutUploads(self.counters, self.deadlines)
         self._desk = desk = SessionDesk(
             self._identities,
             self.append,
             self.counters,
             self.link_limits,
+            self._cut_uploads,
             max_displacements=config.max_displacements_per_minute,
         )
         self.sessions = desk.sessions
@@ -240,23 +243,15 @@ class Gateway:
         """A terminal has connected; False: too many from its address."""
         self.counters["links_made"] += 1
         self._links.add(link)
-        host = link.address[0] if link.address else ""
-        count = self._per_address[host] = self._per_address.get(host, 0) + 1
-        if count > self.config.max_connections_per_address and not is_loopback(host):
+        if not self.addresses.enter(link.host_address):
             self.counters.count("links_refused", "address_full")
             return False
         return True
 
     def link_lost(self, link: TcpLink) -> None:
-        if link not in self._links:
-            return
-        self._links.discard(link)
-        host = link.address[0] if link.address else ""
-        count = self._per_address.get(host, 0) - 1
-        if count > 0:
-            self._per_address[host] = count
-        else:
-            self._per_address.pop(host, None)
+        if link in self._links:
+            self._links.discard(link)
+            self.addresses.leave(link.host_address)
 
     def _press(self, paused: bool) -> None:
         self.is_pressed = paused
@@ -344,6 +339,7 @@ class Gateway:
             "gateway_links{transport=tcp}": len(self._links),
             "gateway_links{transport=udp}": len(self._udp) if self._udp else 0,
             "gateway_identities_contested": self.sessions.contested(self.loop.time()),
+            "gateway_uploads_cut": len(self._cut_uploads),
             "gateway_terminals": len(self._identities),
             "gateway_paused": int(self.is_pressed),
             "gateway_asyncio_tasks": len(asyncio.all_tasks()),
@@ -357,13 +353,6 @@ class Gateway:
             "gateway_disk_low": int(watch.is_disk_low),
         }
         return {"stats": self.counters.metrics("gateway") | gauges}
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def run_gateway(

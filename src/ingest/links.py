@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Any, Final, Protocol, cast
 
+from ingest.addresses import Addresses
 from ingest.config import GatewayConfig
 from ingest.counters import Counters
 from ingest.deadlines import Deadlines
@@ -46,6 +47,7 @@ class Host(Protocol):
 
     config: GatewayConfig
     counters: Counters
+    addresses: Addresses
     deadlines: Deadlines
     turns: Turns
     loop: asyncio.AbstractEventLoop
@@ -101,6 +103,11 @@ class TerminalLink:
     @property
     def peer(self) -> str:
         return peer_text(self.address)
+
+    @property
+    def host_address(self) -> str:
+        """The address without the port; "" when it is not known."""
+        return str(self.address[0]) if self.address else ""
 
     def received(self, events: list[Any]) -> None:
         """After every read: do what the events ask for."""
@@ -312,6 +319,8 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         self._stall = self.host.loop.call_later(self.host.config.write_stall_s, self._choked_to_death)
 
     def resume_writing(self) -> None:
+        if self.is_ended:  # the last answers leave; the timer that is there gives them up
+            return
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -335,6 +344,8 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         transport = self._transport
         if transport is not None:
             transport.close()
+            if self._stall is not None:
+                self._stall.cancel()
             if transport.get_write_buffer_size():
                 self._stall = self.host.loop.call_later(CLOSING_S, transport.abort)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from fleet import SessionChange
 from ingest.counters import Counters
+from ingest.cut_uploads import KEPT_AFTER, CutUploads
 from ingest.identities import BLOCKED, Identities
 from ingest.journal import EDITION_CODES, Kind
 from ingest.journal.base import Append
@@ -34,6 +35,7 @@ class SessionDesk:
         append: Append,
         counters: Counters,
         limits: ConnectionLimits,
+        cut_uploads: CutUploads,
         *,
         max_displacements: int,
     ) -> None:
@@ -43,6 +45,7 @@ class SessionDesk:
         self._append = append
         self._counters = counters
         self._limits = limits
+        self._cut_uploads = cut_uploads
         self._limits_by_idle: dict[float, ConnectionLimits] = {}
         self._serial_nos: dict[str, int] = {}  # phone -> the next serial number, when its link is gone
         self._lost_facts = False
@@ -67,7 +70,12 @@ class SessionDesk:
                 log.info("terminal %s: %s displaces %s", phone, link.peer, displaced.peer)
                 displaced.end("duplicate_identity" if self.sessions.is_contested(phone, now) else "displaced")
             link.connection.continue_serial_no(self._serial_nos.pop(phone, 0))
-        link.connection.authenticated(header, edition)
+            if (packages := self._cut_uploads.take(phone)) is not None:
+                link.connection.continue_packages(packages)
+        for dropped in link.connection.authenticated(header, edition):
+            self._counters.count("packages_dropped", dropped.reason, dropped.packages)
+        if is_new and link.connection.holds_packages:
+            self._counters["uploads_continued"] += 1
         link.took_over(phone)
         link.connection.use_limits(self._limits_of(phone))
         if message.imei and not (len(message.imei) == 15 and message.imei.isdecimal()):
@@ -82,6 +90,8 @@ class SessionDesk:
             return
         self._tell(link, time.time_ns() // 1000, online=False, reason=reason)
         self._serial_nos[link.phone] = link.connection.take_serial_no()
+        if reason in KEPT_AFTER and (packages := link.connection.take_packages()) is not None:
+            self._cut_uploads.keep(link.phone, packages)
         self.sessions.end(link.phone, link)
         log.debug("terminal %s at %s: session ended: %s", link.phone, link.peer, reason)
         link.phone = ""

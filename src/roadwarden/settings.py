@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         description="largest message in sub-packages (a photo, a film) that is taken from a terminal",
     )
     jt808_connections_per_address: int = Field(
-        20_000, ge=1, description="more connections from one address are refused; loopback: no limit"
+        20_000, ge=1, description="more links from one address, TCP and UDP together, are refused; loopback: no limit"
     )
     jt808_drain_s: float = Field(
         3.0, ge=0, le=60, description="when the server is stopped, terminals are sent away spread over so long"

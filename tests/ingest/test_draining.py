@@ -45,6 +45,24 @@ async def test_links_are_closed_a_few_at_a_time_and_nobody_is_answered_falsely(t
     assert ends[-1].received_us - ends[0].received_us > 500_000  # spread
 
 
+async def test_datagrams_are_served_until_it_is_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "STEP_S", 3600.0)  # until it is hastened
+    monkeypatch.setattr(draining, "LINKS_PER_S", 1e-6)
+    async with running(tmp_path, drain_s=1e6) as site:
+        first = await site.terminal("13900000001")
+        await first.log_in()
+        last = await site.udp_terminal("13900000002")
+        await last.log_in()
+        closing = asyncio.create_task(site.gateway.close())
+        await first.until_closed()
+        assert await last.ask(0x0200, REPORT) == 0
+        (await site.udp_terminal("13900000003")).send(0x0100, b"too late")
+        await until(lambda: site.counters["datagrams_dropped{reason=closing}"] == 1)
+        site.gateway.hasten()
+        await closing
+        assert site.counters["links_ended{reason=gateway_stopped}"] == 2
+
+
 async def test_a_second_signal_hastens_the_end(tmp_path: Path) -> None:
     process, address = await asyncio.to_thread(gateway_process, tmp_path, "drain_s=3600.0,", "LINKS_PER_S=0.001")
     terminals = [await Terminal.connect(address, str(13900000000 + number)) for number in range(3)]

@@ -298,7 +298,7 @@ async def test_endless_talk_before_authentication_ends_the_link(tmp_path: Path) 
 
 
 async def test_too_many_links_from_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.gateway.is_loopback", lambda host: False)
+    monkeypatch.setattr("ingest.addresses.is_loopback", lambda host: False)
     async with running(tmp_path, max_connections_per_address=2) as site:
         first, second = await site.terminal("1"), await site.terminal("2")
         await first.log_in()
@@ -309,6 +309,34 @@ async def test_too_many_links_from_one_address(tmp_path: Path, monkeypatch: pyte
         first.close()
         await until(lambda: len(site.gateway._links) == 1)
         await (await site.terminal("4")).log_in()
+
+
+async def test_too_many_udp_links_from_one_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.addresses.is_loopback", lambda host: False)
+    async with running(tmp_path, max_connections_per_address=2) as site:
+        first, second = await site.udp_terminal("1"), await site.terminal("2")  # both transports count
+        code = await first.log_in()
+        await second.log_in()
+        third = await site.udp_terminal("3")
+        third.send(0x0100, register_body())
+        await until(lambda: site.counters["links_refused{reason=address_full}"] == 1)
+        assert await first.ask(0x0200, REPORT) == 0  # who is there stays
+        assert third.waiting == 0
+        moved = await site.udp_terminal("1")  # a NAT that forgot the first port: that is one more
+        moved.send(0x0102, code.encode())
+        await until(lambda: site.counters["links_refused{reason=address_full}"] == 2)
+        second.close()
+        await until(lambda: len(site.gateway._links) == 0)
+        assert await moved.authenticate(code) == 0
+        assert site.counters["links_ended{reason=displaced}"] == 1
+        await (await site.udp_terminal("3")).log_in()  # the place of the one that was displaced
+
+
+async def test_udp_links_over_loopback_have_no_bound_of_their_own(tmp_path: Path) -> None:
+    async with running(tmp_path, max_connections_per_address=1) as site:
+        for phone in ("1", "2", "3"):
+            await (await site.udp_terminal(phone)).log_in()
+        assert site.counters["links_refused{reason=address_full}"] == 0
 
 
 async def test_a_terminal_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
@@ -325,6 +353,26 @@ async def test_a_terminal_that_does_not_read_is_not_waited_for(tmp_path: Path) -
         await until(lambda: link.is_ended)
         assert site.counters["links_choked"] >= 1  # it may take a little, and no more
         assert site.counters["links_ended{reason=answers_not_read}"] == 1
+        terminal._transport.abort()
+
+
+async def test_the_last_answers_are_not_waited_for_for_ever(tmp_path: Path) -> None:
+    """A peer that reads a little of what was left when its link was closed does not stop the timer that ends it."""
+    async with running(tmp_path, write_high_water_bytes=1000, write_max_bytes=1 << 30, messages_per_s=0.0) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        link: Any = site.gateway.sessions.get(PHONE)
+        link._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        terminal._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        terminal._transport.pause_reading()
+        terminal.write(b"".join(terminal.frame(0x0002) for _ in range(20_000)))
+        await until(lambda: site.counters["links_choked"])
+        choked = link._stall
+        link.end("disconnected")
+        assert choked.cancelled()
+        assert link._stall is not choked
+        link.resume_writing()
+        assert not link._stall.cancelled()
         terminal._transport.abort()
 
 
