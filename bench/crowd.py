@@ -123,7 +123,9 @@ class Crowd:
         """Take part in what happens, for at most `wait_s` when nothing does."""
         now = time.monotonic()
         while self._again and self._again[0][0] <= now:
-            self._connect(self._again.pop(0)[1])
+            member = self._again.pop(0)[1]
+            if member.sock is None:  # the caller may have connected it meanwhile
+                self._connect(member)
         for fd, _ in self._poll.poll(wait_s, EVENTS_AT_ONCE):
             member = self._by_fd.get(fd)
             if member is not None:

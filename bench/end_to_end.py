@@ -20,6 +20,7 @@ from typing import Any, Final
 import psycopg
 
 from bench import account, generator, loading, processes, server
+from bench.full_load import wait_stored
 from simulators.ledger import Verdict
 
 STORED_S: Final = 120.0  # the longest wait until the last answered report is in the database
@@ -82,7 +83,7 @@ def end_to_end(
         rate=options.rate,
     ) as generator_process:
         load = generator_process.finish()
-    stored = _wait_stored(connection, load)
+    stored = wait_stored(connection, load.answered, STORED_S)
     took = time.time() - load.began_at
     after = _cpu(running, connection)
     cpu = {name: round((after[name] - before[name]) / max(stored, 1) * 1e6, 2) for name in after}
@@ -93,17 +94,6 @@ def end_to_end(
         stored_per_s=round(stored / took, 1),
         cpu_us_per_report=cpu | {"generator": load.cpu_us_per_report},
     )
-
-
-def _wait_stored(connection: psycopg.Connection, load: generator.Result) -> int:
-    """Wait until every answered report is in the database, or nothing moves any more; how many are."""
-    until = time.monotonic() + STORED_S
-    while True:
-        row = connection.execute("SELECT count(*) FROM positions").fetchone()
-        assert row is not None
-        if row[0] >= load.answered or time.monotonic() > until:
-            return int(row[0])
-        time.sleep(0.1)
 
 
 def copy_floor(connection: psycopg.Connection) -> CopyFloor:

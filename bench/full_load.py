@@ -149,7 +149,7 @@ def watch(load: Loading, running: server.Server, what: str, every_s: float = 15.
 
 
 def wait_stored(connection: psycopg.Connection, answered: int, limit_s: float = STORED_S) -> int:
-    """Wait until every answered report is in the database, or nothing moves any more; how many are."""
+    """Wait until every answered report is in the database, at most so long; how many are."""
     until = time.monotonic() + limit_s
     while True:
         stored = count(connection, "positions")

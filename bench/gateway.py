@@ -71,7 +71,10 @@ def _load(gateway: lone.LoneGateway, options: argparse.Namespace, folder: Path) 
         window=options.window,
         rate=options.rate,
     ) as load:
-        return load.finish()
+        result = load.finish()
+    if result.refused or result.disordered or result.cut or result.unanswered or not result.answered:
+        raise RuntimeError(f"the gateway did not answer all with success, in order: {result}")
+    return result
 
 
 @contextmanager
@@ -129,7 +132,10 @@ def main(arguments: Sequence[str]) -> None:
     for number in range(options.rounds):
         with tempfile.TemporaryDirectory(prefix="roadwarden-bench-") as name:
             last = options.profile and number == options.rounds - 1
-            rounds.append(measure(options, Path(name), profile=last))
+            try:
+                rounds.append(measure(options, Path(name), profile=last))
+            except (RuntimeError, OSError) as error:
+                sys.exit(f"bench.gateway: {error}")
             one = rounds[-1]
             print(f"  round {number + 1}: echo {one.echo_us:.1f} µs, gateway {one.gateway_us:.1f} µs", file=sys.stderr)
             if last:

@@ -14,6 +14,7 @@ import gc
 import json
 import pstats
 import resource
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -183,6 +184,8 @@ def main() -> None:
         pstats.Stats(profile).sort_stats("tottime").print_stats(22)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2))
+    if missing := result["reports"] - result["stored"] - result["repeats"]:
+        sys.exit(f"bench.pipeline: {missing} reports were neither stored nor repeats: it did another work")
 
 
 if __name__ == "__main__":
