@@ -1,8 +1,9 @@
 """The camera of a simulated terminal: takes pictures when told, keeps them, sends them up in packages.
 
 Sans-I/O like the terminal that owns it. Uploads go one after the other; what the platform finds missing is sent again,
-what it does not answer is sent again whole, and what a lost link cut off begins anew after the next login. The camera
-sees two channels; it takes pictures only, no films. Source: JT/T 808-2013 §8.51 to §8.60; 2011 where it differs.
+and what it does not answer is sent again whole. What a lost link cut off begins anew after the next login, under other
+serial numbers; or, with ``goes_on``, waits there for what the platform asks for, under its own. The camera sees two
+channels; it takes pictures only, no films. Source: JT/T 808-2013 §8.51 to §8.60; 2011 where it differs.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Camera:
     count: Callable[[str], None]
     timeout_s: float = 30.0
     take: Taker = take_picture
+    goes_on: bool = False
     kept: deque[Recording] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
     _waiting: deque[Recording] = field(default_factory=deque)
     _upload: _Upload | None = None
@@ -238,8 +240,15 @@ class Camera:
             self.count("packages_repeated")
         return wanted
 
-    def link_lost(self) -> None:
-        """What was on its way begins anew when the link is back."""
+    def link_made(self, now: float) -> None:
+        """The terminal is logged in: what was on its way may go on."""
         if self._upload is not None:
+            self._upload.attempt = 1
+            self._upload.deadline = now + self.timeout_s
+            self.count("uploads_gone_on_with")
+
+    def link_lost(self) -> None:
+        """What was on its way waits for the next link, to go on or to begin anew."""
+        if self._upload is not None and not self.goes_on:
             self._waiting.appendleft(self._upload.recording)
             self._upload = None

@@ -71,6 +71,7 @@ class Fleet:
         state:       JSON file that keeps auth codes and whereabouts between runs; None: every run registers anew.
         timing:      the terminals' parameters; ``interval_s`` goes before its own.
         udp_share:   of the terminals that use UDP.
+        uploads_go_on: over a lost link; else pictures begin anew after the next login.
 
     Start with ``async with`` or ``start``/``stop``. ``host`` and ``port`` may be changed while it runs: links made from
     then on go there.
@@ -90,6 +91,7 @@ class Fleet:
         state: Path | None = None,
         timing: Timing | None = None,
         udp_share: float = 0.1,
+        uploads_go_on: bool = False,
         editions: Sequence[tuple[str, float]] = EDITIONS,
         first_phone: int = FIRST_PHONE,
     ) -> None:
@@ -103,6 +105,7 @@ class Fleet:
         self._timing = timing
         self._seed = seed
         self._faults = faults
+        self._uploads_go_on = uploads_go_on
         self._state_path = state
         self._must_save = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -138,6 +141,7 @@ class Fleet:
             auth_code=bytes.fromhex(kept["auth_code"]) if kept.get("auth_code") else None,
             now=now,
             on_auth_code=self._note_change,
+            uploads_go_on=self._uploads_go_on,
         )
 
     @property

@@ -96,6 +96,7 @@ class Terminal:
     failures: int = 0  # in a row: messages that the platform could not take
     backlog: deque[bytes] = field(default_factory=deque)
     on_auth_code: Callable[[], None] | None = None
+    uploads_go_on: bool = False  # over a lost link; else they begin anew
     camera: Camera = field(init=False)
     _phone: bytes = b""
     _phone_key: str = ""
@@ -119,8 +120,9 @@ class Terminal:
         self._phone = wire.phone_field(self.identity.phone, self.edition)
         self._phone_key = self.identity.phone.lstrip("0") or "0"
         self.camera = Camera(
-            self.edition, self._phone, self._take_serial_nos, self._count, timeout_s=3 * self.timing.answer_timeout_s
-        )
+            self.edition, self._phone, self._take_serial_nos, self._count, timeout_s=3 * self.timing.answer_timeout_s,
+            goes_on=self.uploads_go_on,
+        )  # fmt: skip
 
     # What the shell asks
 
@@ -263,6 +265,7 @@ class Terminal:
         self._count("authenticated")
         self.refusals = 0
         self.state = State.ONLINE
+        self.camera.link_made(self.now)
         self._heartbeat_at = self.now + self.timing.heartbeat_s
         self._hold_until = self.now
         if self._report_at == math.inf:

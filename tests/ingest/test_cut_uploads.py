@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,16 @@ from ingest.cut_uploads import CutUploads
 from ingest.deadlines import Deadlines
 from jt808.header import Edition, Header
 from jt808.subpackage import Budget, Reassembler
-from tests.ingest.terminals import PHONE, Site, Terminal, register_body, running
+from simulators import wire
+from simulators.fleet import Fleet
+from simulators.link import BadLink, Piece
+from simulators.terminal import FAST
+from tests.ingest.terminals import PHONE, Site, Terminal, address_of, register_body, running
 from tests.ingest.waiting import until
 
 PACKAGES = 12
 UPLOAD = 0x0801
+PATIENT = replace(FAST, answer_timeout_s=60.0)  # only what is asked for is sent again
 
 
 def photo(seed: int) -> bytes:
@@ -233,6 +240,44 @@ async def test_registering_anew_keeps_nothing(tmp_path: Path) -> None:
         header, _ = await before.receive()
         assert header.message_id == 0x8100
         assert len(site.gateway._cut_uploads) == 0
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_simulated_camera_over_a_link_that_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    """Two packages are lost and the link breaks behind the last; going on, these are asked for, and no other."""
+    carry, sent = BadLink.carry, []
+
+    def break_down(link: BadLink, frame: bytes) -> list[Piece]:
+        if frame[1:3] != b"\x08\x01":
+            return carry(link, frame)
+        content = wire.Deframer().feed(frame)[0]
+        total, number = struct.unpack_from(">HH", content, 12)
+        sent.append(number)
+        if len(sent) > total:
+            return [Piece(0.0, frame, False)]
+        return [] if number in (2, 3) else [Piece(0.0, frame, number == total)]
+
+    monkeypatch.setattr(BadLink, "carry", break_down)
+    only_2013 = (("2013", 1.0),)
+    async with running(tmp_path) as site:
+        host, port = address_of(site.address)
+        async with Fleet(
+            host, port, terminals=1, timing=PATIENT, udp_share=0, uploads_go_on=goes_on, editions=only_2013
+        ) as fleet:
+            await until(lambda: fleet.online)
+            shoot = bytes.fromhex("01" + "0001" + "0000" + "00" + "02" + "05" + "80" + "40" + "40" + "80")
+            request = {"phone": fleet.vehicles[0].phone, "message_id": 0x8801, "body": shoot.hex()}
+            assert (await site.gateway._sending.send(request))["state"] == "sent"
+            await until(lambda: fleet.ledger.counts["uploaded"])
+            assert fleet.ledger.counts["uploads_repeated"] == 0
+        total = max(sent)
+        again = sent[total:]
+        assert again == ([2, 3] if goes_on else list(range(1, total + 1)))
+        (body,) = await uploads(site)
+        assert body[36:38] == b"\xff\xd8"
+        assert body[-2:] == b"\xff\xd9"
 
 
 # ---- the keeping itself

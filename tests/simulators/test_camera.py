@@ -30,6 +30,7 @@ class MediaPair(Pair):
         self.lose: set[int] = set()  # package numbers, the first time
         self.parts: dict[int, bytes] = {}
         self.is_silent = False
+        self.serials: list[int] = []  # of all packages that were sent
         self.edition = jt808.Edition(edition)
 
     def exchange(self) -> None:
@@ -48,6 +49,7 @@ class MediaPair(Pair):
         assert header.message_id == 0x0801
         assert header.package_no is not None
         assert header.package_total is not None
+        self.serials.append(header.serial_no)
         if header.package_no in self.lose:
             self.lose.remove(header.package_no)
         else:
@@ -112,6 +114,48 @@ def test_an_upload_that_nobody_answers_is_repeated_and_begins_anew_with_the_link
     pair.connect()
     pair.run(60, until=lambda: bool(pair.uploads))
     assert [one.media_id for one in pair.uploads] == [1]
+
+
+def cut_off(edition: str) -> MediaPair:
+    """All but packages 2 and 3 of a picture have come when the link is lost; then it is back."""
+    pair = MediaPair(edition)
+    pair.terminal.camera.goes_on = True
+    pair.is_silent, pair.lose = True, {2, 3}
+    pair.connect()
+    pair.command(0x8801, SHOOT)
+    pair.run(5, until=lambda: bool(pair.serials))
+    pair.disconnect()
+    pair.now += 40
+    pair.is_silent = False
+    pair.connect()
+    return pair
+
+
+@pytest.mark.parametrize("demand", [0x8800, 0x8003])
+@pytest.mark.parametrize("edition", ["2011", "2013", "2019"])
+def test_an_upload_that_goes_on_sends_what_it_is_asked_for(edition: str, demand: int) -> None:
+    pair = cut_off(edition)
+    before, first = len(pair.serials), pair.serials[0]
+    pair.run(5)
+    assert len(pair.serials) == before  # it waits
+    if demand == 0x8003:
+        pair.command(demand, struct.pack(">H" + ("H" if edition == "2019" else "B") + "HH", first, 2, 2, 3))
+    else:
+        answer = b"\0\0\0\1\2" + struct.pack(">HH", 2, 3)
+        pair.command(demand, (struct.pack(">H", first) if edition == "2011" else b"") + answer)
+    assert [one.media_id for one in pair.uploads] == [1]
+    assert pair.serials[before:] == [first + 1, first + 2]
+    assert pair.terminal.ledger.counts["uploads_gone_on_with"] == 1
+    assert pair.terminal.camera.is_idle
+
+
+def test_an_upload_that_goes_on_unasked_is_repeated_under_its_numbers() -> None:
+    pair = cut_off("2013")
+    before, pair.is_silent = list(pair.serials), True
+    pair.run(60, until=lambda: len(pair.serials) > len(before))
+    assert pair.serials == before * 2
+    assert sorted(pair.parts) == list(range(1, len(before) + 1))
+    assert pair.terminal.ledger.counts["uploads_repeated"] == 1
 
 
 def test_what_is_kept_is_told_found_and_sent() -> None:
