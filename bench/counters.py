@@ -52,6 +52,9 @@ def explain(out: Outcome, metrics: dict[str, float], load: generator.Result, req
     least = load.sent * frames.FRAME
     most = round(1.3 * least) + load.links * 500  # escapes; registration and login
     out.expect(least < octets < most, f"counter gateway_bytes_received_total: {octets:.0f} ({least} to {most})")
+    looks = counters.pop("gateway_examined_total", 0)
+    most = 2 * load.links
+    out.expect(0 < looks <= most, f"counter gateway_examined_total: {looks:.0f} (1 to {most}: a sample of the logins)")
     for name, (value, why) in expected(load).items():
         found = counters.pop(name, None)
         if found is None and name.startswith(MAY_BE_ABSENT):

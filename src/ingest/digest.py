@@ -29,6 +29,7 @@ from fleet import (
     TerminalMessage,
 )
 from ingest.answers import ANSWERS, PACKAGES_REQUEST, answer_of, asked_packages, serial_no_of
+from ingest.deviating import Sample
 from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
 from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
@@ -98,6 +99,7 @@ class Digester:
     def __init__(self, directory: Directory, plausible: Plausible | None = None) -> None:
         self.directory = directory
         self.plausible = plausible or Plausible()
+        self._deviations = Sample()
         # Uplink messages that something of ours reads; all others are kept verbatim.
         self._readers: dict[int, Callable[[Records, int, Digest], None]] = {
             0x0001: self._read_general_response,
@@ -125,6 +127,7 @@ class Digester:
                 self._readers.get(int(headers["message_id"][i]), self._keep_message)(records, i, digest)
             else:
                 self._read_fact(records, i, digest)
+        self._deviations.look(records, digest.counts)
         return digest
 
     def positions(self, digest: Digest) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from fleet import RefusedRegistration, Registration, canonical_phone
 from ingest.counters import Counters
+from ingest.deviating import LoginSample
 from ingest.identities import (
     APPROVED,
     BLOCKED,
@@ -95,6 +96,7 @@ class LoginDesk:
         self._desk = desk
         self._identities = identities
         self._counters = counters
+        self._deviations = LoginSample(counters)
         self._is_open = is_open
         self._max_terminals = max_terminals
         self._gate = RefusalGate()
@@ -118,6 +120,7 @@ class LoginDesk:
         assert isinstance(message, TerminalRegister)
         edition = body_edition(0x0100, header.edition, event.body)
         phone = canonical_phone(header.phone)
+        self._deviations.look(0x0100, header.edition, event.body, phone, now_us)
         identity = self._identities.get(phone)
         if link.issued is not None and identity is not None and link.issued.startswith(fingerprint(event.body)):
             code = link.issued[FINGERPRINT_BYTES:].decode()
@@ -232,6 +235,7 @@ class LoginDesk:
             self._counters.count("logins_refused", reason)
             link.end(reason)
             return
+        self._deviations.look(0x0102, header.edition, event.body, phone, now_us)
         edition = Edition(identity.edition) if identity.edition else None
         self._desk.begin(link, header, phone, edition, message, now_us)
 

@@ -30,6 +30,7 @@ def metrics() -> dict[str, float]:
     return found | {
         "roadwarden_gateway_journal_groups_total": 5.0,
         "roadwarden_gateway_bytes_received_total": 1000.0,
+        "roadwarden_gateway_examined_total": 2.0,
         "roadwarden_http_requests_total{status=200}": 4.0,
         "roadwarden_gateway_sessions": 7.0,
         "roadwarden_pipeline_repeats_total": 0.0,
@@ -52,6 +53,8 @@ def test_every_counter_that_has_a_reason_is_explained() -> None:
         ("roadwarden_pipeline_repeats_total", 1.0),
         ('roadwarden_gateway_frames_bad_total{reason="bad_check"}', 1.0),
         ("roadwarden_pipeline_stored_total", 9.0),
+        ('roadwarden_gateway_deviations_total{reason="other_edition"}', 1.0),
+        ("roadwarden_gateway_examined_total", 5.0),
         ('roadwarden_role_starts_total{role="core"}', 2.0),
         ("roadwarden_http_requests_total{status=200}", 5.0),
     ],
