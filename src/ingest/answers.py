@@ -11,11 +11,9 @@ from jt808.explain import explain_body
 from jt808.header import Edition
 from jt808.messages import (
     LocationQueryResponse,
-    ShootNowResponse,
     TachographUpload,
     TerminalPackagesRequest,
     UpgradeOutcome,
-    UpgradeResult,
     decode_body,
 )
 
@@ -50,20 +48,16 @@ def answer_of(message_id: int, edition: Edition, body: bytes) -> tuple[dict[str,
     answer = dict(explained.body)
     if explained.errors:
         answer["errors"] = explained.errors
-    return bounded(answer), _refusal(message_id, edition, body)
+    return bounded(answer), _refusal(message_id, explained.body)
 
 
-def _refusal(message_id: int, edition: Edition, body: bytes) -> str:
-    try:
-        message = decode_body(message_id, edition, body)
-    except BodyError:
-        return ""
-    if isinstance(message, UpgradeResult) and message.outcome:
-        known = message.outcome in set(UpgradeOutcome)
-        said = UpgradeOutcome(message.outcome).name.lower().replace("_", " ") if known else str(message.outcome)
-        return f"upgrade: {said}"
-    if isinstance(message, ShootNowResponse) and message.result:
-        return {1: "failed", 2: "channel not supported"}.get(message.result, f"result {message.result}")
+def _refusal(message_id: int, said: dict[str, Any]) -> str:
+    """``said``: the fields that could be read. A failure is one whatever stands behind it."""
+    if message_id == 0x0108 and (outcome := said.get("outcome")):
+        known = outcome in set(UpgradeOutcome)
+        return f"upgrade: {UpgradeOutcome(outcome).name.lower().replace('_', ' ') if known else outcome}"
+    if message_id == 0x0805 and (result := said.get("result")):
+        return {1: "failed", 2: "channel not supported"}.get(result, f"result {result}")
     return ""
 
 

@@ -78,6 +78,23 @@ def test_answers_are_bounded() -> None:
     assert (cut["n"], cut["truncated"], len(cut["raw"])) == (1, True, 4097)
 
 
+@pytest.mark.parametrize(
+    ("message_id", "body", "words"),
+    [
+        (0x0108, "0001ff", "upgrade: failed"),
+        (0x0108, "0000ff", ""),
+        (0x0805, "0007010000", "failed"),
+        (0x0805, "00070200000000ff", "channel not supported"),
+        (0x0805, "000700", ""),
+        (0x0805, "0007", ""),
+    ],
+)
+def test_a_failure_with_more_or_less_behind_it_than_there_should_be_is_none_the_less_one(
+    message_id: int, body: str, words: str
+) -> None:
+    assert answer_of(message_id, Edition.V2013, bytes.fromhex(body))[1] == words
+
+
 def test_a_request_for_packages() -> None:
     body = encode_body(TerminalPackagesRequest(100, (2, 5)), Edition.V2019)
     assert asked_packages(Edition.V2019, body) == (100, [2, 5])
