@@ -303,12 +303,12 @@ def _prose(docstring: str | None) -> str:
 
 
 def main(folder: str) -> None:
-    """Write the pages; files of the folder that are none of them go."""
+    """Write the pages; those of before that are none of them any more go."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     made = pages()
     for old in target.glob("*.md"):
-        if old.name not in made:
+        if old.name not in made and _MADE in old.read_text(encoding="utf-8"):
             old.unlink()
     for name, text in made.items():
         (target / name).write_text(text, encoding="utf-8")

@@ -44,9 +44,10 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_old_pages_go(tmp_path: Path) -> None:
-    (tmp_path / "gone.md").write_text("old")
+    (tmp_path / "gone.md").write_text(pages()["can.md"], encoding="utf-8")
+    (tmp_path / "notes.md").write_text("somebody's own")
     main(str(tmp_path))
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(pages())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*pages(), "notes.md"])
 
 
 def test_types_in_the_standards_words() -> None:
