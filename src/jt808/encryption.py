@@ -11,7 +11,6 @@ is known to us. Agree with the maker before relying on it.**
 - Padding and blocks: PKCS #1 v1.5, the usual one of these years. A body is cut into pieces of 117 bytes, each encrypted
   to a block of 128; an empty body stays empty.
 - Whose key: the receiver's public key encrypts, its private key decrypts.
-
 - Length: the header's counts the encrypted bytes, as it counts whatever stands between header and check byte.
 
 1024 bits and this padding are weak by what is known today; the protocol has no others. They keep a body from who merely
