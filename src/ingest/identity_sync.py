@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -38,6 +39,7 @@ class IdentitySync:
         self._listener = Listener(dsn, (FLEET_CHANNEL,), self._heard, self._connected)
         self._changed = asyncio.Event()
         self._needs_all = True
+        self._all_due = 0.0  # loop time: changes may come all the time, and deletions are seen only among all
         self._was_told = False
 
     async def _connected(self) -> None:
@@ -52,6 +54,7 @@ class IdentitySync:
 
     async def run(self) -> None:
         await self._database.open(wait=False)
+        self._all_due = asyncio.get_running_loop().time() + self._read_all_every_s
         listening = asyncio.create_task(self._listener.run(), name="identity listener")
         try:
             while True:
@@ -63,10 +66,11 @@ class IdentitySync:
             await self._database.close()
 
     async def _read(self) -> None:
-        try:
-            async with asyncio.timeout(self._read_all_every_s):
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._all_due):
                 await self._changed.wait()
-        except TimeoutError:
+        if loop.time() >= self._all_due:
             self._needs_all = True
         self._changed.clear()
         is_all, self._needs_all = self._needs_all, False
@@ -74,8 +78,7 @@ class IdentitySync:
             async with self._database.connection() as connection:
                 rows = await read_identities(connection, changed_within_s=None if is_all else OVERLAP_S)
         except psycopg.Error as error:
-            self._needs_all = True
-            self._changed.set()
+            self._try_again()
             # A first start: the schema is still being made.
             if not self._was_told and not isinstance(error, psycopg.errors.UndefinedTable):
                 log.warning("terminals cannot be read from the database; those known here go on: %s", error)
@@ -84,4 +87,14 @@ class IdentitySync:
         if self._was_told:
             log.info("terminals are read from the database again")
             self._was_told = False
-        self._identities.synchronise([Identity(*row) for row in rows], is_all=is_all)
+        if is_all:
+            self._all_due = loop.time() + self._read_all_every_s
+        try:
+            self._identities.synchronise([Identity(*row) for row in rows], is_all=is_all)
+        except Exception:  # a bug of ours on one terminal must not leave all others as they are for ever
+            log.exception("terminals could not be taken over from the database")
+            self._try_again()
+
+    def _try_again(self) -> None:
+        self._needs_all = True
+        self._changed.set()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from ingest.identities import BLOCKED, Identities, IdentityFile
+from ingest.identities import BLOCKED, Identities, Identity, IdentityFile
 from ingest.identity_sync import IdentitySync
 from store import Database
 from tests.ingest.terminals import PHONE, running
@@ -93,3 +93,45 @@ async def test_the_closest_limit_of_silence_holds(postgresql_database: Database,
         await until(lambda: granted() == [500.0, 200.0, 300.0, 100.0])
         await execute(database, "DELETE FROM link_limits")
         await until(lambda: granted() == [500.0, None, None, None])
+
+
+@pytest.mark.postgres
+async def test_what_was_deleted_goes_also_while_others_change_all_the_time(
+    postgresql_database: Database, tmp_path: Path
+) -> None:
+    database = postgresql_database
+    await execute(database, "INSERT INTO terminals (phone) VALUES ('1'), ('2')")
+    async with synchronised(database.dsn, tmp_path, read_all_every_s=0.5) as identities:
+        await until(lambda: len(identities) == 2)
+
+        async def change_for_ever() -> None:
+            while True:
+                await execute(database, "NOTIFY roadwarden_fleet, 'terminals'")
+
+        changing = asyncio.create_task(change_for_ever())
+        try:
+            await execute(database, "DELETE FROM terminals WHERE phone = '2'")
+            await until(lambda: identities.get("2") is None)
+        finally:
+            changing.cancel()
+            await asyncio.gather(changing, return_exceptions=True)
+
+
+@pytest.mark.postgres
+async def test_a_failure_of_ours_with_one_terminal_is_said_and_tried_again(
+    postgresql_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    synchronise, calls = Identities.synchronise, []
+
+    def fails_first(self: Identities, rows: Iterable[Identity], *, is_all: bool) -> int:
+        calls.append(is_all)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return synchronise(self, rows, is_all=is_all)
+
+    monkeypatch.setattr(Identities, "synchronise", fails_first)
+    await execute(postgresql_database, "INSERT INTO terminals (phone) VALUES ('1')")
+    async with synchronised(postgresql_database.dsn, tmp_path) as identities:
+        await until(lambda: identities.get("1"))
+    assert calls[:2] == [True, True]
+    assert "could not be taken over" in caplog.text
