@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest.addresses import Addresses
@@ -148,7 +148,7 @@ class Gateway:
         config = self.config
         if config.tls_certificate is not None:
             self._certificate = Certificate(config.tls_certificate, config.tls_key, self.counters)
-            self._tasks.append(asyncio.create_task(self._certificate.watch(), name="certificate"))
+            self._spawn(self._certificate.watch(), "certificate")
         self.loop = asyncio.get_running_loop()
         self.deadlines.open(self.loop)
         raise_file_limit()
@@ -158,11 +158,20 @@ class Gateway:
         self._desk.gateway_started()
         await self._control.open()
         if self.config.database_url is not None:
-            self._tasks.append(asyncio.create_task(self._synchronise(self.config.database_url), name="identity sync"))
-        self._tasks.append(
-            asyncio.create_task(give_back_for_ever(self.config.give_memory_back_s), name="give memory back")
-        )
+            self._spawn(self._synchronise(self.config.database_url), "identity sync")
+        self._spawn(give_back_for_ever(self.config.give_memory_back_s), "give memory back")
         return await self._listen()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Have it run beside everything else. That it failed is said at once, not when the gateway ends."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("%s has failed", name, exc_info=error)
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
     async def _synchronise(self, dsn: str) -> None:
         """The database's client takes a quarter of all the time that there is to load: terminals do not wait for it."""
@@ -220,9 +229,9 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._identities.close()  # what registers in this moment is journaled still
         await self._flush()
         await self._journal.close()
-        await self._identities.close()
         await self._control.close()
         if self._udp is not None:
             self._udp.close()

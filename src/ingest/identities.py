@@ -194,6 +194,7 @@ class Identities:
         self._waiting: list[Done] = []
         self._writing = False
         self._is_open = False
+        self._quiet: asyncio.Future[None] | None = None  # of whoever waits for all that is being written
         self._loop: asyncio.AbstractEventLoop
 
     async def open(self) -> None:
@@ -248,7 +249,7 @@ class Identities:
         return len(touched)
 
     def _write(self) -> None:
-        if self._writing or not (self._changed or self._removed):
+        if self._writing or not self._is_open or not (self._changed or self._removed):
             return
         self._writing = True
         changed, self._changed = self._changed, {}
@@ -275,13 +276,17 @@ class Identities:
             done(error is None)
         if error is None:
             self._write()
+        if self._quiet is not None and not self._writing:
+            self._quiet.set_result(None)
 
     async def close(self) -> None:
-        """Write what waits and close; nothing when it is not open."""
+        """Write what waits, tell those who wait for it, and close; nothing when it is not open."""
         if not self._is_open:
             return
+        self._write()
+        if self._writing:
+            self._quiet = self._loop.create_future()
+            await self._quiet
         self._is_open = False
-        if self._changed or self._removed:
-            self._executor.submit(self._file.write, self._changed.values(), self._removed)
         await self._loop.run_in_executor(self._executor, self._file.close)
         self._executor.shutdown(wait=True)

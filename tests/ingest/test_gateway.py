@@ -616,6 +616,34 @@ async def test_closing_answers_what_is_under_way_and_logs_everybody_off(tmp_path
     assert (end.online, end.reason) == (False, "gateway_stopped")
 
 
+async def test_a_registration_under_way_at_the_end_is_journaled(tmp_path: Path) -> None:
+    gate = threading.Event()
+    async with running(tmp_path) as site:
+        file: Any = site.gateway._identities._file
+        write = file.write
+        file.write = lambda changed, removed: gate.wait(60) and write(changed, removed)
+        terminal = await site.terminal()
+        terminal.send(0x0100, register_body())
+        await until(lambda: site.gateway._identities._writing)
+        closing = asyncio.create_task(site.gateway.close())
+        await terminal.until_closed()
+        gate.set()
+        await closing
+    assert [fact.phone for fact in facts_in(tmp_path) if isinstance(fact, Registration)] == [PHONE]
+
+
+async def test_what_runs_beside_and_fails_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(every_s: float) -> None:
+        raise RuntimeError("no such memory")
+
+    monkeypatch.setattr("ingest.gateway.give_back_for_ever", fail)
+    async with running(tmp_path):
+        await until(lambda: "give memory back has failed" in caplog.text)
+        assert "no such memory" in caplog.text
+
+
 async def test_a_gateway_that_cannot_start_says_why_and_leaves_nothing_open(site: Site, tmp_path: Path) -> None:
     port = int(site.address.rsplit(":", 1)[1])
     with pytest.raises(JournalError, match="another process is writing"):

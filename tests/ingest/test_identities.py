@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -199,3 +200,28 @@ async def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(sqlite3.DatabaseError, match="format 9"):
         IdentityFile(path).open()
+
+
+async def test_closing_writes_what_waits_and_tells_those_who_wait(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    class Slow(IdentityFile):
+        def write(self, changed: Iterable[Identity], removed: Iterable[str]) -> None:
+            assert gate.wait(60)
+            super().write(changed, removed)
+
+    path = tmp_path / "identities.sqlite"
+    told: list[bool] = []
+    identities = Identities(Slow(path))
+    await identities.open()
+    identities.save(identity("1"), told.append)
+    identities.save(identity("2"), told.append)  # behind the one that is being written
+    closing = asyncio.create_task(identities.close())
+    await asyncio.sleep(0)
+    gate.set()
+    await closing
+    assert told == [True, True]
+    identities.save(identity("3"), told.append)  # too late, and harmless
+    assert told == [True, True]
+    async with opened(IdentityFile(path)) as again:
+        assert {phone for phone in ("1", "2", "3") if again.get(phone)} == {"1", "2"}

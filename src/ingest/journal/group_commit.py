@@ -171,15 +171,20 @@ class GroupCommitWriter:
 
     def _room(self, size: int, urgent: bool) -> bool:
         """More than half the bound is held: press, and drop what is above the bound."""
+        if self._closed:
+            return self._drop(size, urgent)
         if not self._paused and self._failing_since is None and self._on_pressure is not None:
             self._paused = True
             self.counters["journal_pauses"] += 1
             self._on_pressure(True)
-        if self._closed or self._held_bytes > (self._max_urgent if urgent else self._max_pending):
-            self._held_bytes -= size
-            self.counters.count("journal_dropped", "urgent" if urgent else "full")
-            return False
+        if self._held_bytes > (self._max_urgent if urgent else self._max_pending):
+            return self._drop(size, urgent)
         return True
+
+    def _drop(self, size: int, urgent: bool) -> bool:
+        self._held_bytes -= size
+        self.counters.count("journal_dropped", "urgent" if urgent else "full")
+        return False
 
     def _schedule(self) -> None:
         delay = self._earliest - self._loop.time()
@@ -309,6 +314,7 @@ class GroupCommitWriter:
                 await self.flush()
         finally:
             self._closed = True
+            self._max_pending = -1  # nothing is taken any more
             if self._timer is not None:
                 self._timer.cancel()
             if lost := self._appended - self._stored:
