@@ -196,6 +196,40 @@ async def test_closing_writes_what_waits(tmp_path: Path) -> None:
     assert journal.acknowledged == list(range(100))
 
 
+async def test_after_the_end_nothing_is_taken_and_that_is_said(tmp_path: Path) -> None:
+    async with open_journal(JournalFile(tmp_path / "journal.sqlite")) as journal:
+        assert journal.append(1)
+    assert not journal.append(2)
+    assert not journal.append(3, urgent=True)
+    assert journal.counters["journal_dropped{reason=full}"] == 1
+    assert journal.counters["journal_dropped{reason=urgent}"] == 1
+    assert journal.pressed == []
+    assert journal.acknowledged == [1]
+
+
+async def test_a_connection_that_would_not_synchronise_is_never_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt to open the file anew fails half way: the second must not find it open."""
+    file = JournalFile(tmp_path / "journal.sqlite")
+    file.open()
+    assert file._connection is not None
+    file._connection.close()
+    file._connection = None
+
+    def fail(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "_prepare", fail)
+        for _ in range(2):
+            with pytest.raises(sqlite3.OperationalError):
+                file.write(0, [])
+    assert file._connection is None
+    assert file.write(0, []) == 1
+    file.close()
+
+
 async def test_one_writer_only(tmp_path: Path) -> None:
     async with open_journal(JournalFile(journal_path(tmp_path))):
         with pytest.raises(JournalError, match="another process"):

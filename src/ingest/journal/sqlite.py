@@ -94,7 +94,14 @@ class JournalFile:
     def _connect(self) -> None:
         # autocommit; every transaction is begun by hand
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        try:
+            self._prepare(connection)
+        except (sqlite3.Error, JournalError):
+            connection.close()  # never write through one that does not synchronise
+            raise
         self._connection = connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
