@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 class Addresses:
@@ -26,9 +26,14 @@ class Addresses:
             self._counts.pop(host, None)
 
 
+def address_of(host: str) -> IPv4Address | IPv6Address:
+    """As text to address; an IPv4 peer of a socket that listens on :: is one of IPv4. Raises ValueError."""
+    address = ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def is_loopback(host: str) -> bool:
     try:
-        address = ip_address(host)
+        return address_of(host).is_loopback
     except ValueError:
         return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

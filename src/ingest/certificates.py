@@ -19,12 +19,13 @@ LOOK_EVERY_S: Final = 5.0
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     """What the TLS listener speaks: TLS 1.2 and later.
 
-    Args:    certificate: PEM, the chain from the server's own on. key: PEM; None: it stands in the same file.
+    Args:    certificate: PEM, the chain from the server's own on. key: PEM, not encrypted; None: it stands in the same
+             file.
     Raises:  OSError: a file cannot be read or does not fit the other; its name is in the text.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password="")  # else OpenSSL asks at the terminal, and all wait
     except (OSError, ssl.SSLError) as error:
         raise OSError(f"TLS certificate {certificate}, key {key or certificate}: {error}") from error
     return context

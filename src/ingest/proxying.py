@@ -12,6 +12,7 @@ import struct
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, cast
 
+from ingest.addresses import address_of
 from ingest.links import Address, Host, TcpLink
 
 V2_SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -109,7 +110,7 @@ class ProxyPreface(asyncio.Protocol):
         """Is this one of the balancers that say whom they speak for?"""
         if not address:
             return False
-        peer = ip_address(address[0])
+        peer = address_of(address[0])
         return any(peer in network for network in self._host.config.proxies)
 
     def data_received(self, data: bytes) -> None:

@@ -8,9 +8,11 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from ingest import listening
-from ingest.certificates import Certificate
+from ingest.certificates import Certificate, tls_context
 from tests.ingest.terminals import Site, Terminal, address_of, running
 from tests.ingest.waiting import until
 
@@ -84,3 +86,12 @@ async def test_handshakes_that_never_end_have_a_bound(tmp_path: Path, monkeypatc
         await until(lambda: site.counters["links_refused{reason=handshakes_full}"] == 1)
         for terminal in silent:
             terminal.close()
+
+
+def test_an_encrypted_key_is_named_and_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
+    """OpenSSL would ask at the terminal, and every link would wait for the answer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    path = tmp_path / "key.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    with pytest.raises(OSError, match=r"key\.pem"):
+        tls_context(TLS / "localhost.pem", path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet import SessionChange
-from ingest.proxying import V2_SIGNATURE, ProxyError, parse_networks, parse_proxy
+from ingest.proxying import V2_SIGNATURE, ProxyError, ProxyPreface, parse_networks, parse_proxy
 from tests.ingest.terminals import running
 from tests.ingest.waiting import until
 
@@ -115,3 +115,11 @@ async def test_others_are_taken_as_they_come_and_their_header_is_junk(tmp_path: 
         session = (await site.facts())[-1]
         assert isinstance(session, SessionChange)
         assert session.peer.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"), [("127.0.0.1", True), ("::ffff:127.0.0.1", True), ("::1", False), ("203.0.113.7", False)]
+)
+async def test_a_balancer_is_known_on_a_socket_for_both_families(tmp_path: Path, peer: str, expected: bool) -> None:
+    async with running(tmp_path, proxies=LOOPBACK) as site:
+        assert ProxyPreface(site.gateway)._is_proxy((peer, 51234)) is expected
