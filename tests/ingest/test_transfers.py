@@ -14,6 +14,7 @@ from downlink.firmware import UpgradeBody
 from fleet import Bus, CommandAnswer
 from ingest.commands import CommandDesk, DeskLimits
 from ingest.commands.transfers import WINDOW, _next
+from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from jt808.messages import UpgradePackage, decode_body
 from store import Database
@@ -50,8 +51,13 @@ class Terminal:
         self.parts: dict[int, bytes] = {}
         self.serial_nos: set[int] = set()
         self.busy = 0
+        self.away_after: int | None = None  # packages, then the gateway does not answer so many times
+        self.away_times = 0
 
     async def request(self, op: str, **values: Any) -> dict[str, Any]:
+        if self.away_after is not None and len(self.packages) >= self.away_after and self.away_times:
+            self.away_times -= 1
+            raise ControlUnavailable("away")
         if not self.is_online:
             return {"state": "offline"}
         if op == "prepare":
@@ -223,6 +229,47 @@ async def test_a_restart_goes_on(bench: Bench) -> None:
     await bench.look()
     assert bench.terminal.packages == list(range(1, TOTAL + 1))
     assert (await bench.row(command))["attempts"] == 1
+
+
+@pytest.mark.postgres
+async def test_a_gateway_that_is_away_for_long_costs_one_window(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.commands.transfers.RETRY_S", 0.001)
+    command = await bench.give()
+    bench.terminal.away_after, bench.terminal.away_times = 80, 20
+    await bench.look()
+    assert bench.terminal.packages[80:] == list(range(81 - WINDOW, TOTAL + 1))
+    assert (await bench.row(command))["attempts"] == 1
+
+
+@pytest.mark.postgres
+async def test_a_restart_without_the_file_ends_it(bench: Bench) -> None:
+    command = await bench.give()
+    bench.terminal.busy = 10**6
+    await bench.desk.look()
+    await until(lambda: bench.terminal.busy < 10**6)
+    await bench.desk._transfers.stop()
+    (bench.folder / DIGEST).unlink()
+    bench.desk = bench.new_desk()
+    await bench.look()
+    row = await bench.row(command)
+    assert (row["state"], row["reason"]) == ("failed", "the firmware's file cannot be read: No such file or directory")
+
+
+@pytest.mark.postgres
+async def test_another_pass_waits_for_other_upgrades_and_is_whole(bench: Bench) -> None:
+    command = await bench.give()
+    await bench.look()
+    bench.terminal.packages.clear()
+    await bench.execute("UPDATE commands SET retry_at = now()")
+    bench.desk._transfers._limits = DeskLimits(transfers=0, firmware_dir=bench.folder)
+    await bench.look()
+    row = await bench.row(command)
+    assert (row["state"], row["attempts"], row["reason"]) == ("sent", 1, "waits for other upgrades to be through")
+    bench.desk = bench.new_desk()
+    await bench.execute("UPDATE commands SET retry_at = now()")
+    await bench.look()
+    assert bench.terminal.packages == list(range(1, TOTAL + 1))
+    assert (await bench.row(command))["attempts"] == 2
 
 
 @pytest.mark.postgres

@@ -22,6 +22,7 @@ class DeskLimits:
     attempts: int = 3
     upgrade_bytes_per_s: float = 16384.0  # to one terminal
     transfers: int = 64  # at once
+    at_once: int = 100  # commands that are written down in one transaction and sent together
     firmware_dir: Path | None = None
 
 

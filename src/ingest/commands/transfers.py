@@ -12,8 +12,9 @@ The protocol does not promise a confirmation of each package: a terminal may ans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
 from store import Database
 from store.queries import command_queue, command_transfers
-from store.queries.command_queue import Expected, QueuedCommand
+from store.queries.command_queue import Claim, Expected, QueuedCommand
 from store.queries.command_transfers import Transfer
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ BURST: Final = 8  # packages in one go: 8 KiB, half of what a link may hold unse
 WINDOW: Final = 64  # packages, 64 KiB: what may have been on its way when a link was lost
 BUSY_S: Final = 0.5  # the link still has the last burst: wait
 RETRY_S: Final = 1.0
+WAITS: Final = "waits for other upgrades to be through"
 
 
 class Transfers:
@@ -48,14 +50,19 @@ class Transfers:
         database: Database,
         control: Control,
         limits: DeskLimits,
+        *,
         tell: Callable[[Iterable[CommandChanged]], None],
         wake: Callable[[], None],
+        close: Callable[[str, Mapping[UUID, str]], Awaitable[None]],
     ) -> None:
+        """Args:  close: ends commands, id -> why."""
         self._database = database
         self._control = control
         self._limits = limits
         self._tell = tell
         self._wake = wake
+        self._close = close
+        self._unsure: set[UUID] = set()  # packages of it may be on their way
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
 
     def is_busy(self, command_id: UUID) -> bool:
@@ -72,8 +79,10 @@ class Transfers:
         body = self._body(command)
         if len(self._tasks) >= self._limits.transfers:
             async with self._database.connection() as connection:
-                await command_queue.requeue(connection, command.id, was_sent=False)
-                await command_queue.park(connection, command.id, "waits for other upgrades to be through")
+                if command.state == "sent":  # another pass
+                    await command_transfers.postpone(connection, command.id, self._limits.timeout_s, WAITS)
+                else:
+                    await command_queue.park(connection, [command.id], WAITS)
             return
         serial_no = command.serial_no
         if serial_no is None:
@@ -85,7 +94,7 @@ class Transfers:
         expected = Expected(UPGRADE, serial_no, body.package_count, kind.answers, kind.answer_within_s)
         progress = {"sent": 0, "acknowledged": 0, "total": body.package_count}
         async with self._database.connection() as connection:
-            if not await command_queue.claim(connection, command, expected, retry_in_s=None, progress=progress):
+            if not await command_queue.claim(connection, [Claim(command, expected, None, progress)]):
                 self._wake()
                 return
             is_again = command.state == "sent"
@@ -94,27 +103,31 @@ class Transfers:
         self._start(command._replace(serial_no=serial_no, attempts=command.attempts + 1), body)
 
     def resume(self, command: QueuedCommand) -> None:
-        """Go on with one that was under way when the desk stopped."""
+        """Go on with one that was under way when the desk stopped.
+
+        Raises:  CommandError: its file is not there.
+        """
         if command.id not in self._tasks:
-            try:
-                body = self._body(command)
-            except CommandError as error:
-                log.error("upgrade %s cannot go on: %s", command.id, error)
-                return
-            self._start(command, body, is_resumed=True)
+            self._start(command, self._body(command), is_resumed=True)
 
     def _body(self, command: QueuedCommand) -> UpgradeBody:
         if self._limits.firmware_dir is None:
             raise CommandError("this server keeps no firmware")
-        return UpgradeBody(self._limits.firmware_dir, command.payload)
+        try:
+            return UpgradeBody(self._limits.firmware_dir, command.payload)
+        except (KeyError, ValueError) as error:
+            raise CommandError(str(error) if isinstance(error, CommandError) else "it names no firmware") from error
 
     def _start(self, command: QueuedCommand, body: UpgradeBody, *, is_resumed: bool = False) -> None:
+        if is_resumed:
+            self._unsure.add(command.id)
         task = asyncio.create_task(self._run(command, body, is_resumed), name=f"upgrade of {command.phone}")
         self._tasks[command.id] = task
         task.add_done_callback(lambda _: self._ended(command.id))
 
     def _ended(self, command_id: UUID) -> None:
         self._tasks.pop(command_id, None)
+        self._unsure.discard(command_id)
         self._wake()
 
     async def stop(self) -> None:
@@ -123,31 +136,39 @@ class Transfers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, command: QueuedCommand, body: UpgradeBody, is_resumed: bool) -> None:
+    async def _run(self, command: QueuedCommand, body: UpgradeBody, must_go_back: bool) -> None:
         """Until all went out, or it cannot go on; patient with database and gateway."""
         is_going = True
         while is_going:
             try:
-                if is_resumed:
+                if must_go_back and command.id in self._unsure:  # once, however long it takes until it goes on
                     async with self._database.connection() as connection:
                         await command_transfers.begin(connection, command.id, again=False, window=WINDOW)
-                    is_resumed = False
-                is_going = await self._burst(command, body)
-                if not is_going:
-                    async with self._database.connection() as connection:
-                        await command_queue.unpark(connection)  # another may have waited for its turn
+                    self._unsure.discard(command.id)
+                must_go_back = False
+                is_going = await self._step(command, body)
             except (psycopg.OperationalError, ControlUnavailable):
                 await asyncio.sleep(RETRY_S)
-                is_resumed = is_going = True
-            except OSError as error:
-                log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
-                is_going = False
-                async with self._database.connection() as connection:
-                    await command_queue.close(connection, command.id, "failed", "the firmware's file cannot be read")
+                must_go_back = True
             except Exception:  # a bug of ours: the desk finds it again and goes on
                 log.exception("upgrade %s", command.id)
                 is_going = False
         self._tell([CommandChanged(command.id, command.group_id)])
+        with contextlib.suppress(psycopg.OperationalError):  # the desk's next sweep does it, too
+            async with self._database.connection() as connection:
+                await command_queue.unpark(connection)  # another may have waited for its turn
+
+    async def _step(self, command: QueuedCommand, body: UpgradeBody) -> bool:
+        """A burst, or the end. False: it is over, for now at least."""
+        try:
+            if await self._burst(command, body):
+                return True
+        except ControlUnavailable:
+            raise
+        except OSError as error:
+            log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
+            await self._close("failed", {command.id: "the firmware's file cannot be read"})
+        return False
 
     async def _burst(self, command: QueuedCommand, body: UpgradeBody) -> bool:
         """Send a few packages and wait as the rate asks for; False: there is nothing more to send."""
@@ -166,6 +187,7 @@ class Transfers:
             await asyncio.sleep(BUSY_S)
             return True
         if probe["state"] == "ready":
+            self._unsure.add(command.id)
             async with self._database.connection() as connection:
                 if not await command_transfers.advance(connection, command.id, next_package=following, sent=numbers):
                     return False
@@ -175,7 +197,7 @@ class Transfers:
             )  # fmt: skip
         if probe["state"] != "ready":
             async with self._database.connection() as connection:
-                await command_queue.requeue(connection, command.id, was_sent=False)  # only whole passes count
+                await command_queue.requeue(connection, [command.id], was_sent=False)  # only whole passes count
             return False
         self._tell([CommandChanged(command.id, command.group_id)])
         await asyncio.sleep(len(numbers) * MAX_BODY_BYTES / self._limits.upgrade_bytes_per_s)

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from fleet import CommandChanged
+from store.values import clean_text
 
 
 class QueuedCommand(NamedTuple):
@@ -32,6 +33,7 @@ class QueuedCommand(NamedTuple):
     message_id: int | None  # of the first transmission
     serial_no: int | None
     package_count: int
+    has_moved: bool = False  # its terminal is not in the vehicle any more that it was given to
 
 
 class Expected(NamedTuple):
@@ -44,13 +46,33 @@ class Expected(NamedTuple):
     answer_within_s: float = 60.0
 
 
-COLUMNS: Final = "id, group_id, phone, kind, payload, state, attempts, message_id, serial_no, package_count"
+class Claim(NamedTuple):
+    """A transmission that is about to be made."""
 
+    command: QueuedCommand
+    expected: Expected
+    retry_in_s: float | None  # None: in packages, `command_transfers.finish_pass` says when
+    progress: Mapping[str, Any] | None = None  # what is counted, from the first time on
+
+
+COLUMNS: Final = (
+    "id, group_id, phone, kind, payload, state, attempts, message_id, serial_no, package_count,"
+    " EXISTS (SELECT FROM terminals t WHERE t.phone = commands.phone"
+    " AND t.vehicle_id IS DISTINCT FROM commands.vehicle_id)"
+)
+
+MAX_EXPIRED: Final = 2000
+"""Of a statement. A group of 100,000 that nobody was there for is given up in bites: there are others to send to."""
 
 ACKNOWLEDGED: Final = (
     "answer_by = CASE WHEN answer_ids = '{}' THEN NULL ELSE now() + make_interval(secs => answer_within_s) END"
 )
 """What else is set where the state becomes `acknowledged`: until when a dedicated answer may come."""
+
+
+# The pipeline's transaction locks rows in the order in which answers came. Who changes many at once here does not wait
+# for a row that is locked, so that neither ever waits for the other; it comes across that row again.
+_THOSE: Final = "id = ANY (ARRAY(SELECT id FROM commands WHERE id = ANY (%s) AND {} FOR UPDATE SKIP LOCKED))"
 
 
 def events_of(rows: Iterable[tuple[UUID, UUID | None]]) -> list[CommandChanged]:
@@ -61,20 +83,28 @@ def events_of(rows: Iterable[tuple[UUID, UUID | None]]) -> list[CommandChanged]:
     return list(events.values())
 
 
-async def expire(connection: AsyncConnection[Any]) -> list[CommandChanged]:
-    """Give up what waited too long: for its terminal, its second word, its dedicated answer."""
+_OVER: Final = (
+    ("state = 'queued' AND expires_at <= now()", "expires_at",
+     "state = CASE attempts WHEN 0 THEN 'expired' ELSE 'timed_out' END,"
+     " reason = 'the terminal was not on-line in time'"),
+    ("state = 'awaiting_confirmation' AND confirm_by <= now()", "confirm_by",
+     "state = 'expired', reason = 'not confirmed in time'"),
+    ("state = 'acknowledged' AND answer_by <= now()", "answer_by",
+     "state = 'timed_out', answer_by = NULL,"
+     " reason = 'the terminal acknowledged it and did not answer in time'"),
+)  # fmt: skip
+
+
+async def expire(connection: AsyncConnection[Any], limit: int = MAX_EXPIRED) -> list[CommandChanged]:
+    """Give up what waited too long: for its terminal, its second word, its dedicated answer; so many of each, the
+    oldest first."""
     changed: list[tuple[UUID, UUID | None]] = []
-    for statement in (
-        "UPDATE commands SET state = CASE attempts WHEN 0 THEN 'expired' ELSE 'timed_out' END, updated_at = now(),"
-        " reason = 'the terminal was not on-line in time'"
-        " WHERE state = 'queued' AND expires_at <= now() RETURNING id, group_id",
-        "UPDATE commands SET state = 'expired', updated_at = now(), reason = 'not confirmed in time'"
-        " WHERE state = 'awaiting_confirmation' AND confirm_by <= now() RETURNING id, group_id",
-        "UPDATE commands SET state = 'timed_out', updated_at = now(), answer_by = NULL,"
-        " reason = 'the terminal acknowledged it and did not answer in time'"
-        " WHERE state = 'acknowledged' AND answer_by <= now() RETURNING id, group_id",
-    ):
-        cursor = await connection.execute(statement.encode())
+    for is_over, since, change in _OVER:
+        cursor = await connection.execute(
+            f"UPDATE commands SET {change}, updated_at = now() WHERE id = ANY (ARRAY(SELECT id FROM commands"
+            f" WHERE {is_over} ORDER BY {since} LIMIT %s FOR UPDATE SKIP LOCKED)) RETURNING id, group_id".encode(),
+            (limit,),
+        )
         changed += await cursor.fetchall()
     return events_of(changed)
 
@@ -115,7 +145,7 @@ async def ready(connection: AsyncConnection[Any], limit: int) -> list[QueuedComm
 async def running_groups(connection: AsyncConnection[Any]) -> list[tuple[UUID, float]]:
     """Groups with commands that wait to be sent and are not parked, with their rates per second."""
     cursor = await connection.execute(
-        "SELECT g.id, g.rate_per_s FROM command_groups g WHERE g.expires_at > now() AND g.cancelled_at IS NULL"
+        "SELECT g.id, g.rate_per_s FROM command_groups g WHERE g.expires_at > now()"
         " AND EXISTS (SELECT FROM commands c WHERE c.group_id = g.id AND c.state = 'queued' AND NOT c.parked)"
         " ORDER BY g.created_at, g.id"
     )
@@ -131,65 +161,88 @@ async def ready_of_group(connection: AsyncConnection[Any], group_id: UUID, limit
     return [QueuedCommand(*row) for row in await cursor.fetchall()]
 
 
-async def park(connection: AsyncConnection[Any], command_id: UUID, reason: str) -> None:
-    """It cannot be sent now; `unpark` brings it back."""
+async def park(connection: AsyncConnection[Any], command_ids: Sequence[UUID], reason: str) -> None:
+    """They cannot be sent now; `unpark` brings them back."""
     await connection.execute(
-        "UPDATE commands SET parked = true, reason = %s WHERE id = %s AND state = 'queued'", (reason, command_id)
+        ("UPDATE commands SET parked = true, reason = %s WHERE " + _THOSE.format("state = 'queued'")).encode(),
+        (reason, list(command_ids)),
     )
 
 
 async def unpark(connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> None:
     """Terminals are on-line: look at what waits for them. None: all that are, as far as the database knows."""
     if phones is None:
-        await connection.execute(
-            "UPDATE commands c SET parked = false FROM terminal_presence p"
-            " WHERE c.state = 'queued' AND c.parked AND p.phone = c.phone AND p.online"
-        )
+        online, values = "phone IN (SELECT phone FROM terminal_presence WHERE online)", []
     elif phones:
-        await connection.execute(
-            "UPDATE commands SET parked = false WHERE phone = ANY (%s) AND state = 'queued' AND parked", (list(phones),)
-        )
-
-
-async def claim(
-    connection: AsyncConnection[Any],
-    command: QueuedCommand,
-    expected: Expected,
-    *,
-    retry_in_s: float | None,
-    progress: Mapping[str, Any] | None = None,
-) -> bool:
-    """Write down that the command is about to be sent (once more). False: its row has changed since it was read.
-
-    Args:  retry_in_s: None: in packages, `finish_pass` says when.
-    """
-    cursor = await connection.execute(
-        "UPDATE commands SET state = 'sent', message_id = %s, serial_no = %s, package_count = %s, answer_ids = %s,"
-        " answer_within_s = %s, attempts = attempts + 1, sent_at = now(), updated_at = now(), reason = '',"
-        " retry_at = CASE WHEN %s::float8 IS NULL THEN 'infinity' ELSE now() + make_interval(secs => %s::float8) END,"
-        " progress = coalesce(progress, %s)"
-        " WHERE id = %s AND state = %s AND attempts = %s",
-        (expected.message_id, expected.serial_no, expected.package_count, list(expected.answers),
-         expected.answer_within_s, retry_in_s, retry_in_s, None if progress is None else Jsonb(dict(progress)),
-         command.id, command.state, command.attempts),
-    )  # fmt: skip
-    return cursor.rowcount == 1
-
-
-async def requeue(connection: AsyncConnection[Any], command_id: UUID, *, was_sent: bool) -> bool:
-    """The terminal is off-line: wait until it returns. Without `was_sent` the claimed transmission did not happen."""
-    cursor = await connection.execute(
-        "UPDATE commands SET state = 'queued', parked = true, attempts = attempts - %s, updated_at = now(),"
-        " retry_at = NULL, reason = 'the terminal is off-line' WHERE id = %s AND state = 'sent'",
-        (0 if was_sent else 1, command_id),
+        online, values = "phone = ANY (%s)", [list(phones)]
+    else:
+        return
+    await connection.execute(
+        "UPDATE commands SET parked = false WHERE id = ANY (ARRAY(SELECT id FROM commands"
+        f" WHERE {online} AND state = 'queued' AND parked FOR UPDATE SKIP LOCKED))".encode(),
+        values,
     )
-    return cursor.rowcount == 1
 
 
-async def close(connection: AsyncConnection[Any], command_id: UUID, state: str, reason: str) -> bool:
-    """End a command that is queued or sent: failed or timed_out."""
+_CLAIM: Final = """
+UPDATE commands c SET state = 'sent', message_id = n.message_id, serial_no = n.serial_no,
+       package_count = n.package_count, answer_ids = n.answer_ids::int[], answer_within_s = n.answer_within_s,
+       attempts = c.attempts + 1, sent_at = now(), updated_at = now(), reason = '',
+       retry_at = coalesce(now() + make_interval(secs => n.retry_in_s), 'infinity'),
+       progress = coalesce(c.progress, n.progress)
+FROM (SELECT x.* FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::int[], %s::int[], %s::text[],
+                             %s::float8[], %s::float8[], %s::jsonb[])
+      AS x (id, state, attempts, message_id, serial_no, package_count, answer_ids, answer_within_s, retry_in_s,
+            progress)
+      JOIN commands o ON (o.id, o.state, o.attempts) = (x.id, x.state, x.attempts) FOR UPDATE OF o SKIP LOCKED) n
+WHERE c.id = n.id RETURNING c.id
+"""
+
+
+async def claim(connection: AsyncConnection[Any], claims: Sequence[Claim]) -> set[UUID]:
+    """Write down that commands are about to be sent (once more). Those that are not in the answer have changed since
+    they were read, or somebody is changing them."""
+    if not claims:
+        return set()
+    rows = [
+        (one.command.id, one.command.state, one.command.attempts, one.expected.message_id, one.expected.serial_no,
+         one.expected.package_count, "{" + ",".join(map(str, one.expected.answers)) + "}",
+         one.expected.answer_within_s, one.retry_in_s, None if one.progress is None else Jsonb(dict(one.progress)))
+        for one in claims
+    ]  # fmt: skip
+    cursor = await connection.execute(_CLAIM.encode(), [list(column) for column in zip(*rows, strict=True)])
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def requeue(
+    connection: AsyncConnection[Any], command_ids: Sequence[UUID], *, was_sent: bool
+) -> list[CommandChanged]:
+    """Their terminals are off-line: wait until they return. Without `was_sent` the claimed transmission did not
+    happen."""
     cursor = await connection.execute(
-        "UPDATE commands SET state = %s, reason = %s, updated_at = now() WHERE id = %s AND state IN ('queued', 'sent')",
-        (state, reason, command_id),
+        (
+            "UPDATE commands SET state = 'queued', parked = true, attempts = attempts - %s, updated_at = now(),"
+            " retry_at = NULL, reason = 'the terminal is off-line' WHERE "
+            + _THOSE.format("state = 'sent'")
+            + " RETURNING id, group_id"
+        ).encode(),
+        (0 if was_sent else 1, list(command_ids)),
     )
-    return cursor.rowcount == 1
+    return events_of(await cursor.fetchall())
+
+
+async def close(
+    connection: AsyncConnection[Any], state: str, reasons: Mapping[UUID, str]
+) -> list[tuple[UUID, UUID | None]]:
+    """End commands that are queued or sent, as failed or timed_out: id -> why. Returns id and group of those that
+    were."""
+    cursor = await connection.execute(
+        (
+            "UPDATE commands c SET state = %s, reason = x.reason, updated_at = now()"
+            " FROM unnest(%s::uuid[], %s::text[]) AS x (id, reason) WHERE c.id = x.id AND c."
+            + _THOSE.format("state IN ('queued', 'sent')")
+            + " RETURNING c.id, c.group_id"
+        ).encode(),
+        (state, list(reasons), [clean_text(reason) for reason in reasons.values()], list(reasons)),
+    )
+    return await cursor.fetchall()

@@ -144,6 +144,15 @@ async def finish_pass(connection: AsyncConnection[Any], command_id: UUID, retry_
     return cursor.rowcount == 1
 
 
+async def postpone(connection: AsyncConnection[Any], command_id: UUID, seconds: float, reason: str) -> None:
+    """The next pass has to wait: look again then."""
+    await connection.execute(
+        "UPDATE commands SET retry_at = now() + make_interval(secs => %s), reason = %s"
+        " WHERE id = %s AND state = 'sent'",
+        (seconds, reason, command_id),
+    )
+
+
 async def under_way(connection: AsyncConnection[Any]) -> list[QueuedCommand]:
     """Commands whose packages were going out when the desk stopped."""
     cursor = await connection.execute(
