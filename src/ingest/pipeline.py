@@ -275,6 +275,8 @@ class Pipeline:
         counts["records"] += digest.read
         counts["facts"] += int((digest.records.headers["kind"] != Kind.MESSAGE).sum())
         counts["answers"] += len(digest.answers)
+        for message_id, number in stored.unmatched.items():  # of those that `ingest.answers` reads
+            counts[f"answers_unmatched_0x{message_id:04x}"] += number
         counts["messages_kept"] += len(digest.messages)
         counts["orphan_alarms"] += stored.orphan_alarms
         counts["stored"] += int(stored.fresh.sum())

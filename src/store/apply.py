@@ -14,8 +14,6 @@ from psycopg import AsyncConnection
 from fleet import (
     AlarmChange,
     ChangeKind,
-    CommandAnswer,
-    CommandChanged,
     PositionBatch,
     Quarantined,
     RuleState,
@@ -342,10 +340,3 @@ def _session_arrays(changes: Sequence[SessionChange]) -> tuple[list[Any], ...]:
         [clean_text(change.edition) for change in changes],
         [clean_text(change.reason) for change in changes],
     )
-
-
-async def answers(connection: AsyncConnection[Any], items: Sequence[CommandAnswer]) -> list[CommandChanged]:
-    """Terminals' answers to commands; returns what to tell of those whose rows changed."""
-    from store.queries import command_answers
-
-    return await command_answers.apply_answers(connection, list(items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from store.copy_binary import POSITION_COLUMNS, encode_positions
 from store.errors import DatabaseTrouble, blame
 from store.pool import Database
 from store.queries import media as media_queries
+from store.queries.command_answers import apply_answers
 
 STAGED_AFTER_REPEAT: Final = 20
 """Commits that go through the staging table after one that met a repeat: repeats come in runs (a terminal that lost its
@@ -54,6 +56,7 @@ class Stored:
     commands: list[CommandChanged] = field(default_factory=list)  # of commands whose rows changed
     alarms: list[uuid.UUID] = field(default_factory=list)  # alarms whose rows changed
     media: list[int] = field(default_factory=list)  # ids of media that were new
+    unmatched: Counter[int] = field(default_factory=Counter)  # answers that fitted no command, by their message id
     orphan_alarms: int = 0  # alarms not stored, their vehicle's row being gone: to be counted
     already_done: bool = False
 
@@ -179,7 +182,7 @@ class Writer:
             await apply.terminal_messages(connection, commit.messages)
             await apply.sessions(connection, commit.sessions)
             if commit.answers:
-                stored.commands = await apply.answers(connection, commit.answers)
+                stored.commands, stored.unmatched = await apply_answers(connection, commit.answers)
             if commit.media:
                 stored.media, asking = await media_queries.insert(connection, commit.media)
                 stored.commands += [event for event in asking if event not in stored.commands]

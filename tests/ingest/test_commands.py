@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from downlink import CommandError, compose
+from downlink import CommandError, Composed, compose
 from fleet import Bus, CommandAnswer, CommandChanged, SessionChange, SessionsChanged
 from ingest.commands import CommandDesk, wait_s
 from ingest.control import ControlClient, ControlUnavailable, control_path
 from jt808.header import Edition
 from jt808.messages import LocationQuery, TextMessage, decode_body
 from store import Database
-from store.queries import command_answers
+from store.queries import command_answers, command_queue
 from tests.ingest.terminals import PHONE, running
 from tests.ingest.waiting import until
 
@@ -64,12 +65,15 @@ class FakeControl:
         self.sent: list[dict[str, Any]] = []
         self.prepared: list[dict[str, Any]] = []
         self.is_away = False
+        self.unreadable: set[str] = set()
         self.before_send: Callable[[], Any] | None = None
         self._serial_no = 100
 
     async def request(self, op: str, **values: Any) -> dict[str, Any]:
         if self.is_away:
             raise ControlUnavailable("away")
+        if values["phone"] in self.unreadable:
+            raise ValueError(f"{op}: KeyError")
         if op == "send" and self.before_send is not None:
             await self.before_send()
         edition = self.online.get(values["phone"])
@@ -94,6 +98,7 @@ class Bench:
         self.bus = Bus()
         self.changes = self.bus.subscribe("test", CommandChanged)
         self.desk = CommandDesk(database, self.control, self.bus)
+        self.applied = command_answers.Applied([], Counter())  # what the last answer came to
 
     async def execute(self, query: str, *values: Any, **named: Any) -> list[tuple[Any, ...]]:
         async with self.database.connection() as connection:
@@ -147,8 +152,8 @@ class Bench:
             "message_id": 0x0001, "result": 0, "answer": None,
         }  # fmt: skip
         async with self.database.connection() as connection:
-            changed = await command_answers.apply_answers(connection, [CommandAnswer(**defaults | values)])
-        return [event.command_id for event in changed]
+            self.applied = await command_answers.apply_answers(connection, [CommandAnswer(**defaults | values)])
+        return [event.command_id for event in self.applied.events]
 
     def told(self) -> list[uuid.UUID]:
         events = []
@@ -498,3 +503,153 @@ async def test_a_long_message_takes_its_serial_numbers_together(bench: Bench) ->
     answered = await bench.answer(request_serial_no=serial_no + 3, request_message_id=0x8604)  # names the last package
     assert answered == [command]
     assert await bench.state(command) == "acknowledged"
+
+
+# ---- what fits no command, and what must not cost others anything
+
+
+@pytest.mark.postgres
+async def test_an_answer_that_fits_no_command_is_counted(bench: Bench) -> None:
+    await bench.come_online()
+    command = await bench.give()
+    await bench.desk.look()
+    for other in ({"phone": "1"}, {"request_serial_no": 102}, {"request_message_id": 0x8201}):
+        assert await bench.answer(**other) == []
+        assert bench.applied.unmatched == {0x0001: 1}
+    card = {"request_serial_no": None, "request_message_id": None, "message_id": 0x0702, "result": None, "answer": {}}
+    await bench.answer(**card)  # nobody asked for it
+    assert bench.applied.unmatched == {0x0702: 1}
+    assert await bench.answer() == [command]
+    assert not bench.applied.unmatched
+    assert await bench.answer() == []  # once more
+    assert not bench.applied.unmatched
+
+
+@pytest.mark.postgres
+async def test_a_repeated_answer_is_not_an_older_commands(bench: Bench) -> None:
+    """Serial numbers come round: the newest command with that number is meant, also when it is over."""
+    await bench.come_online()
+    old, new = await bench.give("locate", {}), await bench.give("locate", {})
+    await bench.desk.look()
+    await bench.execute("UPDATE commands SET serial_no = 500")
+    await bench.execute("UPDATE commands SET sent_at = sent_at - interval '1 hour' WHERE id = %s", old)
+    dedicated = {"request_serial_no": 500, "request_message_id": None, "message_id": 0x0201, "result": None}
+    assert await bench.answer(**dedicated, answer={"latitude_deg": 41.8}) == [new]
+    assert await bench.answer(**dedicated, answer={"latitude_deg": 41.8}) == []
+    assert await bench.state(old) == "sent"
+    assert not bench.applied.unmatched
+
+
+@pytest.mark.postgres
+async def test_a_terminal_that_was_put_into_another_vehicle_is_not_sent_it(bench: Bench) -> None:
+    await bench.come_online()
+    command, other = await bench.give(), await bench.give()
+    await bench.execute(
+        "INSERT INTO terminals (phone, vehicle_id) SELECT %s, vehicle_id FROM commands WHERE id = %s", PHONE, other
+    )
+    await bench.desk.look()
+    row = await bench.row(command)
+    assert (row["state"], row["reason"]) == ("failed", "the terminal is not in this vehicle any more")
+    assert await bench.state(other) == "sent"
+    assert len(bench.control.sent) == 1
+
+
+@pytest.mark.postgres
+async def test_a_bug_in_one_command_costs_that_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.come_online()
+    bad, good = await bench.give("text", {"text": "bad"}), await bench.give()
+
+    def composed(name: str, payload: dict[str, Any], edition: Edition) -> Composed:
+        if payload["text"] == "bad":
+            raise ZeroDivisionError
+        return compose(name, payload, edition)
+
+    monkeypatch.setattr("ingest.commands.sending.compose", composed)
+    await bench.desk.look()
+    assert (await bench.row(bad))["reason"] == "the server cannot make a message of it; see its log"
+    assert [await bench.state(bad), await bench.state(good)] == ["failed", "sent"]
+
+
+@pytest.mark.postgres
+async def test_what_the_gateway_cannot_read_costs_that_one(bench: Bench) -> None:
+    await bench.come_online()
+    await bench.come_online("1")
+    bad, good = await bench.give(phone="1"), await bench.give()
+    bench.control.unreadable = {"1"}
+    await bench.desk.look()
+    assert [await bench.state(bad), await bench.state(good)] == ["failed", "sent"]
+
+
+@pytest.mark.postgres
+async def test_many_are_written_down_together_and_keep_their_order(bench: Bench) -> None:
+    await bench.come_online()
+    given = [await bench.give("text", {"text": str(number)}) for number in range(40)]
+    gone = await bench.give(phone="1")
+    await bench.desk.look()
+    assert [bytes.fromhex(sent["body"])[1:].decode() for sent in bench.control.sent] == list(map(str, range(40)))
+    assert [sent["serial_no"] for sent in bench.control.sent] == list(range(101, 141))
+    times = await bench.execute("SELECT DISTINCT sent_at FROM commands WHERE state = 'sent'")
+    assert len(times) == 1  # one transaction
+    assert await bench.state(gone) == "queued"
+    assert {await bench.state(command) for command in given} == {"sent"}
+
+
+@pytest.mark.postgres
+async def test_of_many_those_that_the_gateway_did_not_answer_for_wait_their_time(bench: Bench) -> None:
+    await bench.come_online()
+    given = [await bench.give() for _ in range(3)]
+    told = iter([None, ControlUnavailable("away"), None])
+
+    async def third_time() -> None:
+        if error := next(told):
+            raise error
+
+    bench.control.before_send = third_time
+    with pytest.raises(ControlUnavailable):
+        await bench.desk.look()
+    assert [await bench.state(command) for command in given] == ["sent"] * 3
+    assert len(bench.control.sent) == 2
+    assert bench.told() == [given[0], given[2]]
+    bench.control.before_send = None
+    await bench.age(11)
+    await bench.desk.look()
+    assert len(bench.control.sent) == 5
+
+
+@pytest.mark.postgres
+async def test_a_row_that_somebody_holds_is_left_for_the_next_look(bench: Bench) -> None:
+    await bench.come_online()
+    held, free = await bench.give(), await bench.give()
+    async with bench.database.connection() as connection:
+        await connection.execute("SELECT FROM commands WHERE id = %s FOR UPDATE", (held,))
+        await asyncio.wait_for(bench.desk.look(), 20)
+        assert [await bench.state(held), await bench.state(free)] == ["queued", "sent"]
+    await bench.desk.look()
+    assert await bench.state(held) == "sent"
+
+
+async def test_a_database_that_refuses_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fail-over it may be read-only for a while: no OperationalError."""
+    monkeypatch.setattr("ingest.commands.desk.RETRY_S", 0.01)
+    tries: list[int] = []
+
+    class ReadOnly:
+        def connection(self) -> Any:
+            tries.append(1)
+            raise psycopg.errors.ReadOnlySqlTransaction("read-only")
+
+    desk = CommandDesk(ReadOnly(), FakeControl(), Bus())  # type: ignore[arg-type]
+    running_desk = asyncio.create_task(desk.run())
+    await until(lambda: len(tries) > 3)
+    running_desk.cancel()
+    await asyncio.gather(running_desk, return_exceptions=True)
+
+
+@pytest.mark.postgres
+async def test_many_that_are_over_are_given_up_in_bites(bench: Bench) -> None:
+    for _ in range(5):
+        await bench.give()
+    await bench.age(301)
+    async with bench.database.connection() as connection:
+        assert len(await command_queue.expire(connection, limit=3)) == 3
+        assert len(await command_queue.expire(connection, limit=3)) == 2

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from fleet import CommandAnswer, CommandChanged
 from store.queries import command_transfers
 from store.queries.command_queue import ACKNOWLEDGED, events_of
+from store.values import json_text
 
 RESULT_TEXTS: Final = {1: "failed", 2: "message wrong", 3: "not supported"}
 
 MAX_ANSWER_AGE: Final = "1 day"
 """Serial numbers wrap after 65,536 messages; what was sent longer ago is not what an answer means."""
+
+OPEN: Final = ("queued", "sent", "acknowledged", "timed_out")
+"""States that an answer may change. `queued`: it was sent, and its terminal was away when it was to be sent again."""
 
 GENERAL_RESPONSE: Final = 0x0001
 PACKAGES_REQUEST: Final = 0x0005
@@ -32,11 +37,10 @@ CROSS JOIN LATERAL (
         AND sent_at > now() - interval '{MAX_ANSWER_AGE}'
     UNION ALL
     (SELECT * FROM commands WHERE a.serial_no IS NULL AND phone = a.phone AND a.message_id = ANY (answer_ids)
-        AND sent_at > now() - interval '{MAX_ANSWER_AGE}' AND state IN ('queued', 'sent', 'acknowledged', 'timed_out')
+        AND sent_at > now() - interval '{MAX_ANSWER_AGE}' AND state IN {OPEN}
      ORDER BY sent_at DESC LIMIT 1)
 ) c
-WHERE (c.attempts > 0 OR c.package_count > 1) AND c.state IN ('queued', 'sent', 'acknowledged', 'timed_out')
-  AND c.sent_at > now() - interval '{MAX_ANSWER_AGE}'
+WHERE (c.attempts > 0 OR c.package_count > 1) AND c.sent_at > now() - interval '{MAX_ANSWER_AGE}'
 ORDER BY a.number, c.sent_at DESC
 """
 
@@ -58,16 +62,23 @@ class _Candidate(NamedTuple):
         return answer.message_id in self.answer_ids
 
 
-async def apply_answers(connection: AsyncConnection[Any], answers: list[CommandAnswer]) -> list[CommandChanged]:
-    """What terminals answered, in the pipeline's transaction; returns what to tell.
+class Applied(NamedTuple):
+    """What answers came to: what to tell, and how many fitted no command, by the message id of the answer."""
+
+    events: list[CommandChanged]
+    unmatched: Counter[int]
+
+
+async def apply_answers(connection: AsyncConnection[Any], answers: Sequence[CommandAnswer]) -> Applied:
+    """What terminals answered, in the pipeline's transaction.
 
     An answer belongs to the newest command of its terminal with that serial number; one that carries none, to the
     newest open command that it can answer. 0x0001 must name the message, too; a dedicated answer is one of those that
     the command waits for. Late answers still count (`timed_out` becomes what was answered), a repeated one changes
-    nothing.
+    nothing. What fits none is counted: serial numbers of before, other systems' commands, what terminals say unasked.
     """
     if not answers:
-        return []
+        return Applied([], Counter())
     cursor = await connection.execute(
         _CANDIDATES.encode(),
         {
@@ -76,42 +87,44 @@ async def apply_answers(connection: AsyncConnection[Any], answers: list[CommandA
             "ids": [a.message_id for a in answers],
         },
     )
-    states: dict[UUID, str] = {}
-    changed: list[tuple[UUID, UUID | None]] = []
-    confirmed: dict[UUID, tuple[_Candidate, set[int]]] = {}
-    done: set[int] = set()
+    meant: dict[int, _Candidate] = {}
     for number, *columns in await cursor.fetchall():
-        answer, command = answers[number - 1], _Candidate(*columns)
-        if number in done or not command.is_meant(answer):
-            continue
-        done.add(number)
-        state = states.get(command.id, command.state)
+        command = _Candidate(*columns)
+        if number - 1 not in meant and command.is_meant(answers[number - 1]):
+            meant[number - 1] = command
+    changed: list[tuple[UUID, UUID | None]] = []
+    states: dict[UUID, str] = {}
+    confirmed: dict[UUID, tuple[_Candidate, set[int]]] = {}
+    for number, command in sorted(meant.items()):
+        answer, state = answers[number], states.get(command.id, command.state)
+        if state not in OPEN:
+            continue  # said before
         if answer.message_id == PACKAGES_REQUEST:
             if await command_transfers.ask_again(connection, command.id, command.package_count, answer.answer):
                 changed.append((command.id, command.group_id))
         elif command.package_count > 1 and answer.message_id == GENERAL_RESPONSE and answer.result == 0:
             package = ((answer.request_serial_no or 0) - command.serial_no) % 65536 + 1
             confirmed.setdefault(command.id, (command, set()))[1].add(package)
-        elif (now := _outcome(answer, state)) is not None:
+        elif (now := _outcome(answer, state)) != state:
             await _store_answer(connection, command.id, answer, now)
             states[command.id] = now
             changed.append((command.id, command.group_id))
     for command, packages in confirmed.values():
-        if await command_transfers.confirm(
-            connection, command.id, command.package_count, packages, states.get(command.id, command.state)
+        state = states.get(command.id, command.state)
+        if state in OPEN and await command_transfers.confirm(
+            connection, command.id, command.package_count, packages, state
         ):
             changed.append((command.id, command.group_id))
-    return events_of(changed)
+    unmatched = Counter(a.message_id for number, a in enumerate(answers) if number not in meant)
+    return Applied(events_of(changed), unmatched)
 
 
-def _outcome(answer: CommandAnswer, state: str) -> str | None:
-    """The state an answer leads to; None: it says nothing new."""
+def _outcome(answer: CommandAnswer, state: str) -> str:
+    """The state that an answer to an open command leads to; the same: it says nothing new."""
     if answer.message_id != GENERAL_RESPONSE:
-        if state in ("answered", "refused"):
-            return None
         return "refused" if answer.refusal else "answered"
-    if state in ("acknowledged", "answered", "refused"):
-        return None
+    if state == "acknowledged":
+        return state
     return "acknowledged" if answer.result == 0 else "refused"
 
 
@@ -128,6 +141,6 @@ async def _store_answer(connection: AsyncConnection[Any], command_id: UUID, answ
         " AND %s::int IS NOT NULL THEN progress || jsonb_build_object('total', %s::int) ELSE progress END, "
         + (ACKNOWLEDGED if state == "acknowledged" else "answer_by = NULL")
         + " WHERE id = %s",
-        (state, reason, answer.result, None if answer.answer is None else Jsonb(answer.answer), total, total,
+        (state, reason, answer.result, None if answer.answer is None else json_text(answer.answer), total, total,
          command_id),
     )  # fmt: skip

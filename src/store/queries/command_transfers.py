@@ -41,7 +41,7 @@ async def confirm(
     row = await cursor.fetchone()
     count, next_package, has_all = row or (0, package_count + 1, True)
     is_there = count >= package_count or (next_package > package_count and has_all)
-    if state in ("acknowledged", "answered", "refused"):
+    if state == "acknowledged":
         is_there = False
     cursor = await connection.execute(
         "UPDATE commands SET progress = CASE WHEN %s THEN progress || jsonb_build_object('acknowledged', %s::int)"
