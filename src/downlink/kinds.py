@@ -19,7 +19,8 @@ HOUR_S: Final = 3600.0
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One row. ``answers``: dedicated answers that close it, besides the 0x0001; ``answer_within_s``: how long after
-    the 0x0001 they may take. ``media``: what it makes arrives as 0x0801 and counts as progress."""
+    the 0x0001 they may take. ``media``: what it makes arrives as 0x0801 and counts as progress; where 0x0801 is the
+    answer, each that arrives gives the next as much time, and a lost link has it asked for again."""
 
     name: str
     chinese: str
@@ -65,7 +66,7 @@ _ROWS: Final = (
     Kind("tachograph", "行驶记录数据采集命令", vehicle.Tachograph, (0x8700,), (0x0700,), 300.0),
     Kind("photo", "摄像头立即拍摄命令", media.Photo, (0x8801,), (0x0805,), media=True),
     Kind("media_search", "存储多媒体数据检索", media.MediaSearch, (0x8802,), (0x0802,)),
-    Kind("media_upload", "存储多媒体数据上传命令", media.MediaUpload, (0x8803, 0x8805), media=True),
+    Kind("media_upload", "存储多媒体数据上传命令", media.MediaUpload, (0x8803, 0x8805), (0x0801,), HOUR_S, media=True),
     Kind("recording", "录音开始命令", media.Recording, (0x8804,), media=True),
     Kind("area_set", "设置区域或路线", areas.AreaSet, (0x8600, 0x8602, 0x8604, 0x8606)),
     Kind("area_delete", "删除区域或路线", areas.AreaDelete, (0x8601, 0x8603, 0x8605, 0x8607)),

@@ -47,6 +47,7 @@ IDLE_S: Final = 30.0  # a look at the rows even when nothing was heard
 BATCH: Final = 200  # of a look: single commands, and what is due
 GROUP_BATCH: Final = 100  # of a look, of all groups together: so long a single command may have to wait
 MOST_ASKED: Final = 100  # times that a terminal may ask for packages
+MOST_RETRIEVED: Final = 20  # transmissions of a command whose recordings a lost link cut off
 
 
 class CommandDesk:
@@ -162,6 +163,9 @@ class CommandDesk:
         async with self._database.connection() as connection:
             self._tell(await command_queue.expire(connection))
             await command_queue.unpark(connection, None if is_sweep else sorted(online))
+            if is_sweep or online:
+                phones = None if is_sweep else sorted(online)
+                self._tell(await command_queue.retrieve_again(connection, phones, MOST_RETRIEVED))
             if is_sweep:
                 await command_queue.unpark(connection, sorted(online))  # the presence may be behind the event
                 for command in await command_transfers.under_way(connection):

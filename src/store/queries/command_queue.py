@@ -83,6 +83,11 @@ def events_of(rows: Iterable[tuple[UUID, UUID | None]]) -> list[CommandChanged]:
     return list(events.values())
 
 
+UPLOAD: Final = 0x0801  # the answer of a retrieval
+
+# Nobody says how many recordings a 0x8803 will bring: it is over when no more come.
+_RETRIEVED: Final = f"{UPLOAD} = ANY (answer_ids) AND progress->>'total' IS NULL AND (progress->>'arrived')::int > 0"
+
 _OVER: Final = (
     ("state = 'queued' AND expires_at <= now()", "expires_at",
      "state = CASE attempts WHEN 0 THEN 'expired' ELSE 'timed_out' END,"
@@ -90,8 +95,9 @@ _OVER: Final = (
     ("state = 'awaiting_confirmation' AND confirm_by <= now()", "confirm_by",
      "state = 'expired', reason = 'not confirmed in time'"),
     ("state = 'acknowledged' AND answer_by <= now()", "answer_by",
-     "state = 'timed_out', answer_by = NULL,"
-     " reason = 'the terminal acknowledged it and did not answer in time'"),
+     f"state = CASE WHEN {_RETRIEVED} THEN 'answered' ELSE 'timed_out' END, answer_by = NULL,"
+     f" reason = CASE WHEN {_RETRIEVED} THEN ''"
+     " ELSE 'the terminal acknowledged it and did not answer in time' END"),
 )  # fmt: skip
 
 
@@ -182,6 +188,23 @@ async def unpark(connection: AsyncConnection[Any], phones: Sequence[str] | None 
         f" WHERE {online} AND state = 'queued' AND parked FOR UPDATE SKIP LOCKED))".encode(),
         values,
     )
+
+
+async def retrieve_again(
+    connection: AsyncConnection[Any], phones: Sequence[str] | None, most_attempts: int
+) -> list[CommandChanged]:
+    """Retrievals of recordings whose link was lost before all had come: queue them again, now that their terminals are
+    back. What was uploaded before is known when it comes again. ``phones``: as of `unpark`."""
+    cursor = await connection.execute(
+        "UPDATE commands SET state = 'queued', parked = false, retry_at = NULL, answer_by = NULL, updated_at = now(),"
+        " expires_at = greatest(expires_at, now() + make_interval(secs => answer_within_s)),"
+        " reason = 'the link was lost before all had come' WHERE id = ANY (ARRAY("
+        "SELECT c.id FROM commands c JOIN terminal_presence p ON p.phone = c.phone AND p.online AND p.since > c.sent_at"
+        " WHERE c.state = 'acknowledged' AND c.answer_by > now() AND %s = ANY (c.answer_ids) AND c.attempts < %s"
+        " AND (%s::text[] IS NULL OR c.phone = ANY (%s)) FOR UPDATE OF c SKIP LOCKED)) RETURNING id, group_id",
+        (UPLOAD, most_attempts, phones, phones),
+    )
+    return events_of(await cursor.fetchall())
 
 
 _CLAIM: Final = """

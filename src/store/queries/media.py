@@ -32,7 +32,8 @@ _COMMAND: Final = """
  AND c.sent_at BETWEEN n.received_at - interval '1 day' AND n.received_at + interval '1 minute'
  AND CASE c.message_id
      WHEN 34821 THEN c.payload->>'media_id' = n.media_id::text
-     WHEN 34819 THEN c.sent_at > n.received_at - interval '1 hour' AND asked.channel IN ('0', n.channel::text)
+     WHEN 34819 THEN (c.sent_at > n.received_at - interval '1 hour' OR c.answer_by > n.received_at)
+          AND asked.channel IN ('0', n.channel::text)
           AND c.payload->>'media' IS NOT DISTINCT FROM (ARRAY['image', 'audio', 'video'])[n.kind + 1]
      WHEN 34820 THEN n.kind = 1 AND c.sent_at > n.received_at - make_interval(secs => 3600 + asked.seconds)
      ELSE CASE WHEN jsonb_typeof(asked.named) = 'array' THEN asked.named @> to_jsonb(n.media_id)
@@ -59,15 +60,28 @@ FROM (SELECT %(vehicle_id)s::integer AS vehicle_id, %(terminal_id)s::integer AS 
              %(status_flags)s::bigint AS status_flags, %(size_bytes)s::bigint AS size_bytes,
              %(sha256)s::bytea AS sha256, %(suffix)s::text AS suffix, %(upload_key)s::bytea AS upload_key,
              %(content)s::bytea AS content) AS n
-ON CONFLICT (phone, upload_key) DO NOTHING RETURNING id, command_id
+ON CONFLICT (phone, upload_key) DO UPDATE SET command_id = excluded.command_id
+WHERE EXISTS (SELECT FROM commands c WHERE c.id = excluded.command_id AND c.message_id IN (34819, 34821))
+RETURNING id, command_id, xmax = 0
 """
 
-# Counted anew from the rows, so that a replay counts nothing twice.
+# Counted anew from the rows, so that a replay counts nothing twice. A retrieval (its answer is the 0x0801 itself) is
+# over when all has come that was named; before, each that comes gives the next its time.
 _PROGRESS: Final = """
-UPDATE commands c SET updated_at = now(), progress = coalesce(c.progress, '{}') || (
-    SELECT jsonb_build_object('arrived', count(*), 'media_ids', to_jsonb((array_agg(m.id ORDER BY m.id))[:100]))
-    FROM media m WHERE m.command_id = c.id)
-WHERE c.id = ANY (%s) RETURNING c.id, c.group_id
+UPDATE commands c SET updated_at = now(), progress = coalesce(c.progress, '{}') || n.counted,
+       state = CASE WHEN NOT n.retrieves THEN c.state WHEN n.has_all THEN 'answered'
+                    WHEN c.state IN ('sent', 'timed_out') THEN 'acknowledged' ELSE c.state END,
+       reason = CASE WHEN n.retrieves THEN '' ELSE c.reason END,
+       answer_by = CASE WHEN NOT n.retrieves OR c.state = 'queued' THEN c.answer_by WHEN n.has_all THEN NULL
+                        ELSE now() + make_interval(secs => c.answer_within_s) END
+FROM (SELECT o.id,
+             2049 = ANY (o.answer_ids) AND o.state IN ('queued', 'sent', 'acknowledged', 'timed_out') AS retrieves,
+             coalesce(m.arrived >= (o.progress->>'total')::int, false) AS has_all,
+             jsonb_build_object('arrived', m.arrived, 'media_ids', to_jsonb(m.ids)) AS counted
+      FROM commands o, LATERAL (SELECT count(*) AS arrived, (array_agg(m.id ORDER BY m.id))[:100] AS ids
+                                FROM media m WHERE m.command_id = o.id) m
+      WHERE o.id = ANY (%s)) n
+WHERE c.id = n.id RETURNING c.id, c.group_id
 """
 
 _REPORT: Final = """
@@ -104,7 +118,8 @@ async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tu
     """Rows of uploads whose files are there, in the pipeline's transaction, after the answers of the same.
 
     Returns: the ids of those that were new, and the commands that asked for them: their ``progress`` says how many came
-             (``arrived``) and which (``media_ids``, the first hundred).
+             (``arrived``) and which (``media_ids``, the first hundred). What was there, and was asked for once more by
+             a retrieval (0x8803, 0x8805), is that one's from now on.
     """
     ids: list[int] = []
     commands: set[UUID] = set()
@@ -118,9 +133,11 @@ async def insert(connection: AsyncConnection[Any], items: Sequence[Media]) -> tu
             "content": None if item.is_filed else item.content,
         }
         row = await (await connection.execute(_INSERT.encode(), values)).fetchone()
-        if row is not None:
+        if row is None:
+            continue  # it was there
+        commands |= {row[1]} - {None}
+        if row[2]:
             ids.append(int(row[0]))
-            commands |= {row[1]} - {None}
     if not commands:
         return ids, []
     cursor = await connection.execute(_PROGRESS, (list(commands),))
