@@ -23,7 +23,7 @@ async def test_create_change_delete(admin: httpx.AsyncClient, seed: Seed, servic
     assert platform == {
         "id": platform["id"], "name": "省平台", "enabled": True, "edition": "2011", "host": "127.0.0.1", "port": 5809,
         "access_code": 4294967295, "user_id": 210001, "platform_id": "21000000001", "sub_link_host": "127.0.0.1",
-        "sub_link_port": None, "encrypt": False,
+        "sub_link_port": None, "encrypt": False, "supplement": True,
         "link": {"main": "down", "sub": "down", "since": None, "detail": "", "sent_live": 0, "sent_history": 0,
                  "backlog": 0, "cursor": None},
     }  # fmt: skip
@@ -55,6 +55,7 @@ async def test_create_change_delete(admin: httpx.AsyncClient, seed: Seed, servic
 async def test_bad_platforms(admin: httpx.AsyncClient, seed: Seed) -> None:
     for name, value in (
         ("name", ""), ("host", ""), ("host", "a b"), ("port", 0), ("port", 65536), ("access_code", -1),
+        ("sub_link_host", "x" * 33), ("encrypt", True),
         ("access_code", 2**32), ("user_id", "x"), ("password", ""), ("password", "九"), ("password", "ninechars"),
         ("platform_id", "x" * 12), ("edition", "2019"), ("sub_link_port", 0), ("m1", 2**32), ("portt", 1),
     ):  # fmt: skip
@@ -63,6 +64,17 @@ async def test_bad_platforms(admin: httpx.AsyncClient, seed: Seed) -> None:
     platform_id = (await admin.post(PATH, json=GOOD)).json()["id"]
     for name in ("name", "host", "password", "port"):
         assert_problem(await admin.patch(f"{PATH}/{platform_id}", json={name: None}), 422, "validation", name)
+
+
+async def test_encryption_needs_keys(admin: httpx.AsyncClient) -> None:
+    platform = (await admin.post(PATH, json=GOOD | {"supplement": False})).json()
+    assert (platform["encrypt"], platform["supplement"]) == (False, False)
+    path = f"{PATH}/{platform['id']}"
+    assert_problem(await admin.patch(path, json={"encrypt": True}), 422, "validation", "M1")
+    assert (await admin.get(path)).json() == platform
+    keys = {"m1": 10000000, "ia1": 20000000, "ic1": 30000000}
+    assert (await admin.patch(path, json={"encrypt": True} | keys)).json()["encrypt"]
+    assert (await admin.patch(path, json={"encrypt": True, "supplement": True})).json()["supplement"]
 
 
 async def test_roles(viewer: httpx.AsyncClient, operator: httpx.AsyncClient) -> None:

@@ -10,7 +10,7 @@ from api.deps import Admin, ServicesDep, Viewer
 from api.fields import PathId
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.platforms.schemas import NewPlatform, Platform, PlatformChange
-from api.problems import conflict, not_found
+from api.problems import conflict, invalid, not_found
 from api.services import Services
 from fleet import FleetChanged
 from store.queries import platforms
@@ -18,6 +18,7 @@ from store.queries import platforms
 router = APIRouter(prefix="/platforms", tags=["platforms"])
 
 _SECRETS = {"password", "m1", "ia1", "ic1"}
+_NO_KEYS = invalid("encrypt", "needs the keys M1, IA1 and IC1 that were agreed with the platform")
 _NO_LINK = {
     "main": "down", "sub": "down", "since": None, "detail": "", "sent_live": 0, "sent_history": 0, "backlog": 0,
     "cursor": None,
@@ -44,6 +45,8 @@ async def create_platform(body: NewPlatform, services: ServicesDep, actor: Admin
         platform_id = await platforms.insert(connection, body.model_dump())
         if platform_id is None:
             raise conflict("platform-exists", f"There is already a platform {body.name}.")
+        if await platforms.lacks_keys(connection, platform_id):
+            raise _NO_KEYS
         await actor.record(connection, "platform.create", body.name, **body.model_dump(exclude=_SECRETS))
         platform = await platforms.get(connection, platform_id)
     services.bus.publish(FleetChanged("platforms"))
@@ -69,6 +72,8 @@ async def change_platform(platform_id: PathId, body: PlatformChange, services: S
             raise not_found("platform", platform_id)
         if not await platforms.update(connection, platform_id, changes):
             raise conflict("platform-exists", f"There is already a platform {body.name}.")
+        if await platforms.lacks_keys(connection, platform_id):
+            raise _NO_KEYS
         said = {name: "changed" if name in _SECRETS else value for name, value in changes.items()}
         await actor.record(connection, "platform.update", old["name"], **said)
         platform = await platforms.get(connection, platform_id)

@@ -14,6 +14,7 @@ UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Password = Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[\x21-\x7e]+$")]
+SubLinkHost = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.:-]+$")]  # 0x1001 has so much
 PlatformId = Annotated[Line, Field(max_length=11, pattern=r"^[\x21-\x7e]*$")]
 
 
@@ -45,11 +46,15 @@ class Platform(BaseModel):
     sub_link_host: str
     sub_link_port: int | None
     encrypt: bool
+    supplement: bool
     link: PlatformLink
 
 
 class NewPlatform(Body):
-    """``access_code`` is MSG_GNSSCENTERID (接入码); ``m1``, ``ia1``, ``ic1`` are the keys when ``encrypt`` is true."""
+    """``access_code`` is MSG_GNSSCENTERID (接入码); ``m1``, ``ia1``, ``ic1`` are the keys when ``encrypt`` is true.
+
+    ``supplement``: 0x1201 as the ministry's supplement of 2013 has it (61 bytes); false: as first printed (49).
+    """
 
     name: Name
     enabled: bool = True
@@ -60,12 +65,13 @@ class NewPlatform(Body):
     user_id: UInt32
     password: Password
     platform_id: PlatformId = ""
-    sub_link_host: Host = "127.0.0.1"
+    sub_link_host: SubLinkHost = "127.0.0.1"
     sub_link_port: Port | None = None
     encrypt: bool = False
     m1: UInt32 = 0
     ia1: UInt32 = 0
     ic1: UInt32 = 0
+    supplement: bool = True
 
 
 class PlatformChange(Body):
@@ -80,9 +86,10 @@ class PlatformChange(Body):
     user_id: UInt32 = left_out()
     password: Password = left_out()
     platform_id: PlatformId = left_out()
-    sub_link_host: Host = left_out()
+    sub_link_host: SubLinkHost = left_out()
     sub_link_port: Port | None = None
     encrypt: bool = left_out()
     m1: UInt32 = left_out()
     ia1: UInt32 = left_out()
     ic1: UInt32 = left_out()
+    supplement: bool = left_out()

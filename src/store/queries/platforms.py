@@ -10,10 +10,11 @@ from psycopg.rows import dict_row
 
 COLUMNS: Final = (
     "name", "enabled", "edition", "host", "port", "access_code", "user_id", "password", "platform_id", "sub_link_host",
-    "sub_link_port", "encrypt", "m1", "ia1", "ic1",
+    "sub_link_port", "encrypt", "m1", "ia1", "ic1", "supplement",
 )  # fmt: skip
 _SHOWN = (
-    "id, name, enabled, edition, host, port, access_code, user_id, platform_id, sub_link_host, sub_link_port, encrypt"
+    "id, name, enabled, edition, host, port, access_code, user_id, platform_id, sub_link_host, sub_link_port, encrypt,"
+    " supplement"
 )
 
 
@@ -61,6 +62,15 @@ async def update(connection: AsyncConnection[Any], platform_id: int, values: Map
     except errors.UniqueViolation:
         return False
     return True
+
+
+async def lacks_keys(connection: AsyncConnection[Any], platform_id: int) -> bool:
+    """Whether it is in use and to be encrypted with keys that are all 0, which no superior platform gave."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM platforms WHERE id = %s AND enabled AND encrypt AND m1 = 0 AND ia1 = 0 AND ic1 = 0",
+        (platform_id,),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def delete(connection: AsyncConnection[Any], platform_id: int) -> None:

@@ -3340,6 +3340,8 @@ export interface components {
         /**
          * NewPlatform
          * @description ``access_code`` is MSG_GNSSCENTERID (接入码); ``m1``, ``ia1``, ``ic1`` are the keys when ``encrypt`` is true.
+         *
+         *     ``supplement``: 0x1201 as the ministry's supplement of 2013 has it (61 bytes); false: as first printed (49).
          */
         NewPlatform: {
             /** Name */
@@ -3397,6 +3399,11 @@ export interface components {
              * @default 0
              */
             ic1: number;
+            /**
+             * Supplement
+             * @default true
+             */
+            supplement: boolean;
         };
         /**
          * NewRawCommand
@@ -4265,6 +4272,8 @@ export interface components {
             sub_link_port: number | null;
             /** Encrypt */
             encrypt: boolean;
+            /** Supplement */
+            supplement: boolean;
             link: components["schemas"]["PlatformLink"];
         };
         /**
@@ -4305,6 +4314,8 @@ export interface components {
             ia1?: number;
             /** Ic1 */
             ic1?: number;
+            /** Supplement */
+            supplement?: boolean;
         };
         /**
          * PlatformLink
