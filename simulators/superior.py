@@ -21,6 +21,7 @@ from jt809 import (
     BodyError,
     Cipher,
     Deframer,
+    Header,
     Link,
     LinkSettings,
     Message,
@@ -336,8 +337,8 @@ class Superior:
     def _account_of(self, access_code: int) -> Account:
         return (self.accounts or {}).get(access_code, Account())
 
-    def _cipher_of(self, access_code: int) -> Cipher | None:
-        return self._account_of(access_code).cipher
+    def _cipher_of(self, header: Header, body: bytes) -> Cipher | None:
+        return self._account_of(header.access_code).cipher
 
     async def _connect_back(
         self, main: _Socket, settings: LinkSettings, request: ConnectRequest, verify_code: int

@@ -15,7 +15,7 @@ from forward.config import ForwarderConfig
 from forward.facts import Facts
 from forward.links import Connection
 from forward.platform import PlatformLink
-from jt809 import Cipher, LinkSettings, SubLink, UsageError
+from jt809 import Cipher, Header, LinkSettings, SubLink, UsageError
 from jt809.events import Event, LoginAsked
 from jt809.messages import DownConnectRequest
 from store import Database
@@ -198,11 +198,18 @@ class Forwarder:
         exact = [link for link in links if link.platform.access_code == access_code]
         return exact[0] if exact else links[0] if len(links) == 1 else None
 
-    def _cipher_of(self, access_code: int) -> Cipher | None:
+    def _cipher_of(self, header: Header, body: bytes) -> Cipher | None:
+        """Whose cipher makes one of our verify codes of an encrypted login; else the one agreed for the access code."""
+        agreed: Cipher | None = None
         for link, _ in self._platforms.values():
-            if link.platform.access_code == access_code:
-                return link.settings.cipher
-        return None
+            cipher = link.settings.cipher
+            if cipher is None:
+                continue
+            if link.verify_code is not None and cipher.apply(body, header.key) == link.verify_code.to_bytes(4, "big"):
+                return cipher
+            if link.platform.access_code == header.access_code:
+                agreed = cipher
+        return agreed
 
     # the link log
 

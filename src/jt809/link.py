@@ -288,7 +288,7 @@ class Link:
     def _heartbeat(self, now: float) -> None:
         self.test(now)
 
-    def _cipher_for(self, header: Header) -> Cipher | None:
+    def _cipher_for(self, header: Header, body: bytes) -> Cipher | None:
         return self.settings.cipher
 
     def _bad_frame(self, reason: str, raw: bytes, events: list[Event]) -> None:
@@ -302,7 +302,7 @@ class Link:
         except HeaderError:
             return self._bad_frame("bad_header", content, events)
         if header.is_encrypted:
-            cipher = self._cipher_for(header)
+            cipher = self._cipher_for(header, body)
             if cipher is None:
                 return self._bad_frame("no_cipher", content, events)
             body = cipher.apply(body, header.key)

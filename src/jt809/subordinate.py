@@ -207,11 +207,12 @@ class ServerLink(Link):
         self,
         settings: LinkSettings,
         now: float,
-        cipher_of: Callable[[int], Cipher | None] | None = None,
+        cipher_of: Callable[[Header, bytes], Cipher | None] | None = None,
         serial: SerialCounter | None = None,
         key_source: KeySource = random_key,
     ) -> None:
-        """``cipher_of`` gives the cipher agreed for an access code, needed before the login tells who it is."""
+        """``cipher_of`` gives the cipher of an encrypted frame that comes before the login has told who it is: by its
+        header, which has the access code, and its body as it came."""
         super().__init__(settings, serial, key_source)
         self._cipher_of = cipher_of
         self._login_pending = False
@@ -223,10 +224,10 @@ class ServerLink(Link):
         if self.state is not State.CLOSED:
             self._end(Trigger.STOP, "closed by us", now)
 
-    def _cipher_for(self, header: Header) -> Cipher | None:
+    def _cipher_for(self, header: Header, body: bytes) -> Cipher | None:
         if self.state is State.WAIT_LOGIN and self._cipher_of is not None:
-            return self._cipher_of(header.access_code)
-        return super()._cipher_for(header)
+            return self._cipher_of(header, body)
+        return super()._cipher_for(header, body)
 
     def _login(self, header: Header, message: Message, now: float, events: list[Event]) -> bool:
         if not isinstance(message, self.LOGIN_MESSAGES):

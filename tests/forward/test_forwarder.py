@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet import BatchStored, FleetChanged, PositionBatch
-from jt809 import LinkSettings
+from jt809 import Cipher, LinkSettings
 from jt809.messages import DownCloseLinkInform, DownDisconnectInform, TotalReceived, UnknownMessage
-from simulators.superior import Account, Fix
+from simulators.superior import Account, Fix, Superior
 from store import Database
 from tests.forward.world import CODE, QUICK, after, batch_of, eventually, eventually_async, world
 
@@ -316,8 +316,6 @@ async def test_platforms_come_and_go(postgresql_database: Database) -> None:
 
 
 async def test_an_encrypted_link(postgresql_database: Database) -> None:
-    from jt809 import Cipher
-
     accounts = {CODE: Account(cipher=Cipher(10000000, 20000000, 30000000), is_encrypting=True)}
     async with world(postgresql_database, accounts=accounts) as w:
         await w.add_vehicles("辽A00001")
@@ -328,6 +326,22 @@ async def test_an_encrypted_link(postgresql_database: Database) -> None:
         await w.arrived()
         await w.confirmed()
         assert w.status["bad_frames"] == {}
+
+
+async def test_two_encrypting_platforms_that_gave_us_the_same_access_code(postgresql_database: Database) -> None:
+    keys = {"省平台": (10000000, 20000000, 30000000), "市平台": (7, 20000003, 30000005)}
+    accounts = [{CODE: Account(cipher=Cipher(*key), is_encrypting=True)} for key in keys.values()]
+    other = Superior(sub_link_pause_s=0.02, accounts=accounts[1])
+    await other.start()
+    try:
+        async with world(postgresql_database, accounts=accounts[0]) as w:
+            for (name, (m1, ia1, ic1)), port in zip(keys.items(), (w.superior.port, other.port), strict=True):
+                await w.add_platform(name, port=port, encrypt=True, m1=m1, ia1=ia1, ic1=ic1)
+            await w.forwarder.start()
+            await eventually(lambda: [s["main"] + s["sub"] for s in w.forwarder.status()] == ["upup", "upup"])
+            assert w.superior.counts["sub links refused"] == other.counts["sub links refused"] == 0
+    finally:
+        await other.stop()
 
 
 async def test_an_unread_link_does_not_fill_memory(postgresql_database: Database) -> None:

@@ -80,7 +80,7 @@ def carry(a: Link, b: Link, now: float) -> tuple[list[Event], list[Event]]:
 
 def logged_in(now: float = 0.0, settings: LinkSettings = SETTINGS) -> tuple[MainLink, SuperiorMainLink]:
     low = main_link(settings)
-    high = SuperiorMainLink(LinkSettings(edition=settings.edition), now, lambda code: settings.cipher)
+    high = SuperiorMainLink(LinkSettings(edition=settings.edition), now, lambda header, body: settings.cipher)
     low.start(now)
     low.connected(now)
     events = carry(low, high, now)[1]
