@@ -13,6 +13,7 @@ import psycopg
 from fleet import Bus, FleetChanged
 from forward.config import ForwarderConfig
 from forward.facts import Facts
+from forward.link_log import LinkLog
 from forward.links import Connection
 from forward.platform import PlatformLink
 from jt809 import Cipher, Header, LinkSettings, SubLink, UsageError
@@ -28,8 +29,6 @@ DOWN: Final[dict[str, Any]] = {
     "main": "down", "sub": "down", "since": None, "sent_live": 0, "sent_history": 0, "backlog": 0, "cursor": None,
 }  # fmt: skip
 """Status of a platform whose link cannot even begin."""
-
-LOG_ROWS: Final = 1024  # of the link log that wait for the database
 
 
 class Forwarder:
@@ -47,7 +46,7 @@ class Forwarder:
         self._owners: dict[Connection, PlatformLink] = {}  # of those that have
         self._server: asyncio.Server | None = None
         self._running: asyncio.Task[None] | None = None
-        self._log_rows: asyncio.Queue[tuple[int, int, str, str, str]] = asyncio.Queue(LOG_ROWS)
+        self._link_log = LinkLog(database, self.counts, self._config.retry_s)
 
     @property
     def port(self) -> int:
@@ -93,11 +92,12 @@ class Forwarder:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_platforms())
-                group.create_task(self._write_log())
+                group.create_task(self._link_log.run())
         finally:
             tasks = [task for _, task in self._platforms.values()]
             self._platforms.clear()
             await _end(tasks)
+            await self._link_log.finish()
 
     async def _follow_platforms(self) -> None:
         with self._bus.subscribe("forwarder", FleetChanged, capacity=64) as subscription:
@@ -134,7 +134,7 @@ class Forwarder:
             if id not in self._platforms:
                 try:
                     link = PlatformLink(
-                        platform, self.port, self._database, self._bus, self._facts, self._config, self._log_link
+                        platform, self.port, self._database, self._bus, self._facts, self._config, self._link_log.add
                     )
                 except UsageError as error:
                     self._misconfigured.append((platform, str(error)))
@@ -210,25 +210,6 @@ class Forwarder:
             if link.platform.access_code == header.access_code:
                 agreed = cipher
         return agreed
-
-    # the link log
-
-    def _log_link(self, platform_id: int, link: str, event: str, detail: str) -> None:
-        try:
-            self._log_rows.put_nowait((platform_id, time.time_ns() // 1000, link, event, detail))
-        except asyncio.QueueFull:
-            self.counts["link_log_dropped"] += 1
-
-    async def _write_log(self) -> None:
-        while True:
-            row = await self._log_rows.get()
-            while True:
-                try:
-                    async with self._database.connection() as connection:
-                        await forwarding.log_link(connection, *row)
-                    break
-                except psycopg.OperationalError:
-                    await asyncio.sleep(self._config.retry_s)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

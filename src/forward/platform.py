@@ -29,7 +29,7 @@ from jt809.events import (
     SubLinkDown,
     TestAnswered,
 )
-from jt809.messages import DisconnectInform, TotalReceived, connect_result, disconnect_reason
+from jt809.messages import CloseLinkInform, DisconnectInform, TotalReceived, connect_result, disconnect_reason
 from store import Database
 from store.queries.forwarding import Platform
 
@@ -175,13 +175,20 @@ class PlatformLink:
         """Say goodbye when we can; then close everything."""
         main, sub = self._main, self._sub
         self._main = self._sub = None
-        if main is not None and not main.closed.done():
+        self.link.verify_code = None  # no sub link is taken any more
+        if main is not None and main.is_up:
             self.link.stop(main.now, LOGOUT_S)
             main.rearm()
             await asyncio.wait((main.closed,), timeout=LOGOUT_S)
+        elif sub is not None and sub.is_up:
+            sub.send_message(CloseLinkInform(0))
+        if main is not None:
             main.close("closed by us")
+        if self._was_main_up:
+            self._note("main", "down", "closed by us")
         if sub is not None:
             sub.close("closed by us")
+            self._note("sub", "down", "closed by us")
 
     # what happens on the links
 

@@ -272,6 +272,8 @@ async def test_refused(postgresql_database: Database, columns: dict[str, object]
         assert (w.status["main"], w.status["sub"]) == ("down", "down")
         await w.store(batch_of([(1, 1)]))
         await eventually(lambda: w.status["backlog"] == 1)
+        await eventually_async(lambda: _log_has(w, {("main", "refused")}))
+        await eventually(lambda: len(w.superior.refused) >= 6)
         assert [row[:2] for row in await w.log()] == [("main", "refused")]  # told once, not at every try
 
         await w.execute("UPDATE platforms SET password = 'passwd01', user_id = 888888, access_code = %s", CODE)
@@ -295,6 +297,30 @@ async def test_a_platform_that_cannot_be_right_says_so_and_harms_no_other(postgr
         await w.execute("UPDATE platforms SET password = 'passwd02', access_code = 5 WHERE name = '错平台'")
         w.bus.publish(FleetChanged("platforms"))
         await eventually(lambda: w.superior.logins == [CODE, 5])
+
+
+async def test_the_end_of_the_links_is_on_record(postgresql_database: Database) -> None:
+    async with world(postgresql_database) as w:
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        await w.forwarder.stop()
+        rows = await w.log()
+        assert [row[1] for row in rows] == ["up", "up", "down", "down"]
+        assert {row[0] for row in rows[2:]} == {"main", "sub"}
+
+
+async def test_without_a_main_link_the_sub_link_says_goodbye(postgresql_database: Database) -> None:
+    async with world(postgresql_database) as w:
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        w.superior.refuse_with = 5
+        (main,) = w.superior.main_links
+        main.abort()
+        await eventually(lambda: (w.status["main"], w.status["sub"]) == ("down", "up"))
+        await w.forwarder.stop()
+        await w.superior.until(lambda: w.superior.counts["PeerCloses"] == 1)
 
 
 async def test_platforms_come_and_go(postgresql_database: Database) -> None:
