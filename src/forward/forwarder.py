@@ -16,8 +16,9 @@ from forward.facts import Facts
 from forward.link_log import LinkLog
 from forward.links import Connection
 from forward.platform import PlatformLink
+from forward.rarely import Rarely
 from jt809 import Cipher, Header, LinkSettings, SubLink, UsageError
-from jt809.events import Event, LoginAsked
+from jt809.events import BadFrameReceived, BodyUnreadable, Event, LinkClosed, LoginAsked, OutOfPlace
 from jt809.messages import DownConnectRequest
 from store import Database
 from store.queries import forwarding
@@ -30,23 +31,34 @@ DOWN: Final[dict[str, Any]] = {
 }  # fmt: skip
 """Status of a platform whose link cannot even begin."""
 
+COUNTS: Final = (
+    "sub_links_refused",  # with a verify code that no platform gave
+    "sub_links_too_many",  # pushed out by newer ones before they had logged in
+    "sub_links_without_login",  # closed, by whomever, before they had logged in
+    "sub_links_unreadable",  # frames and messages on them that could not be read, or not yet
+    "link_log_dropped",
+    "platform_failures",  # errors of ours that ended a platform's link; it was begun anew
+)
+MAX_UNREADABLE: Final = 8  # on a sub link that has not logged in; then it is closed
+
 
 class Forwarder:
     """``await listen()``, then ``run()`` in a task; to end, cancel that, then ``await stop()``. Or ``start`` it."""
 
     def __init__(self, database: Database, bus: Bus, config: ForwarderConfig | None = None) -> None:
-        self.counts: Counter[str] = Counter()  # sub_links_refused, sub_links_too_many, link_log_dropped, ...
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._database = database
         self._bus = bus
         self._config = config or ForwarderConfig()
         self._facts = Facts(database, self._config.facts_every_s)
         self._platforms: dict[int, tuple[PlatformLink, asyncio.Task[None]]] = {}
         self._misconfigured: list[tuple[Platform, str]] = []  # and what is wrong
-        self._unknown: set[Connection] = set()  # sub links that have not logged in yet
+        self._unknown: dict[Connection, int] = {}  # sub links that have not logged in yet: how much was unreadable
         self._owners: dict[Connection, PlatformLink] = {}  # of those that have
         self._server: asyncio.Server | None = None
         self._running: asyncio.Task[None] | None = None
         self._link_log = LinkLog(database, self.counts, self._config.retry_s)
+        self._rarely = Rarely(log)
 
     @property
     def port(self) -> int:
@@ -75,7 +87,7 @@ class Forwarder:
             await asyncio.gather(self._running, return_exceptions=True)
         if self._server is not None:
             self._server.close()
-            for connection in list(self._unknown):
+            for connection in (*self._unknown, *self._owners):
                 connection.close("closed by us")
             await self._server.wait_closed()
 
@@ -160,34 +172,60 @@ class Forwarder:
         config = self._config
         settings = LinkSettings(silence_s=config.silence_s, login_timeout_s=config.login_timeout_s)
         now = asyncio.get_running_loop().time()
-        connection = Connection(
-            SubLink(settings, now, self._cipher_of), self._on_sub_event, config.write_buffer_bytes, self._connected
-        )
-        connection.closed.add_done_callback(lambda _: self._unknown.discard(connection))
-        return connection
+        link = SubLink(settings, now, self._cipher_of)
+        return Connection(link, self._on_sub_event, config.write_buffer_bytes, self._connected)
 
     def _connected(self, connection: Connection) -> None:
         if len(self._unknown) >= self._config.max_unknown_links:
-            self.counts["sub_links_too_many"] += 1
-            connection.close("too many sub links that do not log in")
-        else:
-            self._unknown.add(connection)
+            # The oldest goes: who means it logs in at once, so idle strangers keep no superior platform out.
+            oldest = next(iter(self._unknown))
+            self._forget(oldest, "sub_links_too_many")
+            oldest.close("too many sub links that do not log in")
+        self._unknown[connection] = 0
+
+    def _forget(self, connection: Connection, why: str) -> None:
+        """A sub link that has not logged in is none of ours any more; counted once."""
+        if self._unknown.pop(connection, None) is not None:
+            self.counts[why] += 1
 
     def _on_sub_event(self, connection: Connection, event: Event) -> None:
+        owner = self._owners.get(connection)
+        match event:
+            case LoginAsked():
+                self._on_login(connection, event)
+            case _ if owner is not None:
+                owner.on_sub_event(connection, event)
+            case BadFrameReceived(reason, raw):
+                self._unreadable(connection, f"{reason} {raw[:64].hex()}")
+            case BodyUnreadable(_, _, error):
+                self._unreadable(connection, str(error))
+            case OutOfPlace(header):
+                self._unreadable(connection, f"0x{header.message_id:04X}")
+            case LinkClosed():
+                self._forget(connection, "sub_links_without_login")
+
+    def _unreadable(self, connection: Connection, what: str) -> None:
+        """Something else than a login on a new sub link."""
+        self.counts["sub_links_unreadable"] += 1
+        self._rarely.warn("unreadable", "sub link from %s says %s instead of logging in", connection.peer, what)
+        if connection in self._unknown:
+            self._unknown[connection] += 1
+            if self._unknown[connection] >= MAX_UNREADABLE:
+                connection.close("unreadable")
+
+    def _on_login(self, connection: Connection, event: LoginAsked) -> None:
         link = connection.link
         assert isinstance(link, SubLink)
-        if not isinstance(event, LoginAsked):
-            if (owner := self._owners.get(connection)) is not None:
-                owner.on_sub_event(connection, event)
-            return
         assert isinstance(event.request, DownConnectRequest)
         owner = self._find(event.header.access_code, event.request.verify_code)
         if owner is None:
-            self.counts["sub_links_refused"] += 1
-            log.warning("sub link from %s refused: no platform has given this verify code", connection.peer)
+            self._forget(connection, "sub_links_refused")
+            self._rarely.warn(
+                "refused", "sub link from %s refused: no platform has given this verify code", connection.peer
+            )
             link.refuse(connection.now)
             return
-        self._unknown.discard(connection)
+        self._unknown.pop(connection, None)
         self._owners[connection] = owner
         connection.closed.add_done_callback(lambda _: self._owners.pop(connection, None))
         owner.take_sub_link(connection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from fleet import Bus
 from forward.config import ForwarderConfig
 from forward.facts import Facts
 from forward.links import Connection
+from forward.rarely import Rarely
 from forward.sender import Sender
 from jt809 import BodyError, Cipher, Credentials, Edition, LinkSettings, MainLink, SerialCounter, State, SubLink
 from jt809.events import (
@@ -87,7 +87,7 @@ class PlatformLink:
         self._was_main_up = False
         self._is_refused = False  # the login going on; its end needs no further words
         self._refusal = ""  # the newest one that was told
-        self._warned_at: dict[str, float] = {}
+        self._rarely = Rarely(self._log)
 
     # for the server
 
@@ -144,14 +144,14 @@ class PlatformLink:
         loop = asyncio.get_running_loop()
         self.link.start(loop.time())
         while True:
-            if self.link.state is State.CONNECTING:
+            if self._main is not None:  # first: the end of an old connection must not be taken for that of the next
+                await asyncio.shield(self._main.closed)
+                self._main = None
+            elif self.link.state is State.CONNECTING:
                 await self._connect(loop)
             elif self.link.state is State.BACKOFF:
                 await asyncio.sleep(max(0.0, (self.link.next_deadline() or 0.0) - loop.time()))
                 self.link.handle_timer(loop.time())
-            elif self._main is not None:
-                await asyncio.shield(self._main.closed)
-                self._main = None
             else:
                 raise RuntimeError(f"the main link is {self.link.state} without a connection")
 
@@ -164,8 +164,9 @@ class PlatformLink:
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await loop.create_connection(lambda: connection, host, port)
-        except (OSError, TimeoutError) as error:
-            reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error))
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host can have that name
+            strerror = error.strerror if isinstance(error, OSError) else None
+            reason = "no answer" if isinstance(error, TimeoutError) else strerror or str(error)
             for event in self.link.connection_lost(loop.time(), f"cannot connect to {host}:{port}: {reason}"):
                 self._on_main_event(connection, event)
         else:
@@ -237,13 +238,13 @@ class PlatformLink:
                 self._on_message(event)
             case BadFrameReceived(reason, raw):
                 self.bad_frames[reason] += 1
-                self._warn(f"frame {reason}", "%s: dropped a frame, %s: %s", name, reason, raw[:200].hex())
+                self._rarely.warn(f"frame {reason}", "%s: dropped a frame, %s: %s", name, reason, raw[:200].hex())
             case BodyUnreadable(_, body, error):
                 self.bad_frames["bad_body"] += 1
-                self._warn("body", "%s: dropped a message, %s: %s", name, error, body[:200].hex())
+                self._rarely.warn("body", "%s: dropped a message, %s: %s", name, error, body[:200].hex())
             case OutOfPlace(header, state):
                 self.bad_frames["out_of_place"] += 1
-                self._warn("place", "%s: 0x%04X while the link is %s", name, header.message_id, state)
+                self._rarely.warn("place", "%s: 0x%04X while the link is %s", name, header.message_id, state)
             case PeerCloses(reason_code):
                 self._log.info("%s closes both links (reason %d)", name, reason_code)
                 if self._sub is not None:
@@ -257,7 +258,8 @@ class PlatformLink:
             try:
                 message = event.decode()
             except BodyError as error:
-                self._warn("body", "%s: %s", self.platform.name, error)
+                self.bad_frames["bad_body"] += 1
+                self._rarely.warn("body", "%s: %s", self.platform.name, error)
                 return
             assert isinstance(message, TotalReceived)
             self._log.info(
@@ -271,7 +273,7 @@ class PlatformLink:
         name = event.name
         kind = name if name in self.unhandled or len(self.unhandled) < MAX_KINDS else "other"
         self.unhandled[kind] += 1
-        self._warn(kind, "%s sent %s, which is not handled in this version", self.platform.name, name)
+        self._rarely.warn(kind, "%s sent %s, which is not handled in this version", self.platform.name, name)
 
     # inside
 
@@ -309,13 +311,6 @@ class PlatformLink:
             self._was_main_up = event == "up"
             self._since = datetime.now(UTC)
             self._detail = detail
-
-    def _warn(self, kind: str, text: str, *arguments: object) -> None:
-        """Warn, but of one kind at most every ten seconds; the counters have them all."""
-        now = time.monotonic()
-        if now - self._warned_at.get(kind, -60.0) >= 10.0:
-            self._warned_at[kind] = now
-            self._log.warning(text, *arguments)
 
 
 def _up(connection: Connection | None) -> str:

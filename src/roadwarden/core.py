@@ -259,6 +259,7 @@ class Core:
         sent = {f"commands_{name}_total": float(count) for name, count in self.commands.counts.items()}
         starts = {
             f"role_starts_total{{role={name}}}": float(role["starts"])
+        forwarded = {f"forward_{name}_total": float(count) for name, count in self.forwarder.counts.items()}
             for name, role in read_roles(self._settings.run_dir).items()
         }
         return (
@@ -267,6 +268,7 @@ class Core:
             | sent
             | counts
             | failures
+            | forwarded
             | ignored
             | lost
             | {"pipeline_journal_offset": float(status.offset)}

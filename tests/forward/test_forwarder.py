@@ -299,6 +299,14 @@ async def test_a_platform_that_cannot_be_right_says_so_and_harms_no_other(postgr
         await eventually(lambda: w.superior.logins == [CODE, 5])
 
 
+async def test_a_host_that_cannot_be_is_no_accident(postgresql_database: Database) -> None:
+    async with world(postgresql_database) as w:
+        await w.add_platform(host="platform..example")
+        await w.forwarder.start()
+        await eventually(lambda: [s["detail"][:30] for s in w.forwarder.status()] == ["cannot connect to platform..ex"])
+        assert w.forwarder.counts["platform_failures"] == 0
+
+
 async def test_the_end_of_the_links_is_on_record(postgresql_database: Database) -> None:
     async with world(postgresql_database) as w:
         await w.add_platform()
@@ -436,7 +444,7 @@ async def test_sub_link_with_a_wrong_code_is_refused(postgresql_database: Databa
         assert (header.message_id, body) == (0x9002, b"\x01")
         writer.close()
         await writer.wait_closed()
-        assert w.forwarder.counts == {"sub_links_refused": 1}
+        assert +w.forwarder.counts == {"sub_links_refused": 1}
         assert w.status["sub"] == "down"
 
 
@@ -450,6 +458,35 @@ async def test_strangers_on_the_sub_link_port_are_few_and_short_lived(postgresql
             await writer.wait_closed()
         assert w.forwarder.counts["sub_links_too_many"] >= 1
         await eventually(lambda: not w.forwarder._unknown)
+
+
+async def test_strangers_that_say_nothing_keep_no_superior_out(postgresql_database: Database) -> None:
+    async with world(postgresql_database, replace(QUICK, max_unknown_links=2, login_timeout_s=3600.0)) as w:
+        await w.forwarder.start()
+        links = [await asyncio.open_connection("127.0.0.1", w.forwarder.port) for _ in range(2)]
+        await eventually(lambda: len(w.forwarder._unknown) == 2)
+        await w.add_platform()
+        w.bus.publish(FleetChanged("platforms"))
+        await w.up()
+        assert await links[0][0].read() == b""  # the oldest had to go
+        assert w.forwarder.counts["sub_links_too_many"] == 1
+        assert w.superior.counts["sub links up"] == 1
+        for _, writer in links:
+            writer.close()
+
+
+async def test_strangers_that_talk_something_else_are_cut(
+    postgresql_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(postgresql_database, replace(QUICK, login_timeout_s=3600.0)) as w:
+        await w.forwarder.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.forwarder.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" + b"\x5bx\x5d" * 7)
+        assert await reader.read() == b""
+        writer.close()
+        await eventually(lambda: not w.forwarder._unknown)
+        assert +w.forwarder.counts == {"sub_links_unreadable": 8, "sub_links_without_login": 1}
+        assert len([record for record in caplog.records if "instead of logging in" in record.getMessage()]) == 1
 
 
 async def test_downlink_business_is_counted_and_not_answered(
