@@ -54,6 +54,20 @@ class Facts:
             if is_due:
                 self._read_at = self._clock()
             for v in vehicles:
-                self.vehicles[v.id] = VehicleFacts.of(v.id, v.plate, v.plate_color)
+                old = self.vehicles.get(v.id)
+                if old is None or (old.plate, old.plate_color) != (v.plate, v.plate_color):  # of() takes its time
+                    self.vehicles[v.id] = VehicleFacts.of(v.id, v.plate, v.plate_color)
             for t in terminals:
-                self.terminals[t.id] = TerminalFacts(t.id, t.phone, t.manufacturer_id, t.terminal_model, t.terminal_id)
+                self.terminals[t.id] = TerminalFacts(
+                    t.id, t.phone, t.manufacturer_id, t.terminal_model, t.terminal_id, t.vehicle_id
+                )
+
+    def is_replaced(self, vehicle_id: int, old: int, new: int) -> bool:
+        """Whether the terminal ``new`` is in the vehicle and ``old`` is not any more.
+
+        Two terminals that share a vehicle (docs/decisions/0021) replace one another never.
+        """
+        if old == new or (now := self.terminals.get(new)) is None or now.vehicle_id != vehicle_id:
+            return False
+        before = self.terminals.get(old)
+        return before is None or before.vehicle_id != vehicle_id

@@ -2,13 +2,14 @@
 
 JT/T 809 does not answer a position. So that nothing is skipped after a broken link, the sender asks with a link test
 (0x1005) in between: the superior platform works its connection off in order, so when its answer (0x1006) comes,
-everything sent before the test was received, and the cursor in the database moves up to there. After a break all that
-is stored behind the cursor is sent again; that repeats a little and skips nothing.
+everything sent before the test was received, and the cursor in the database moves up to there; the answer to a logout
+says the same. After a break all that is stored behind the cursor is sent again: that repeats a little, skips nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -35,7 +36,7 @@ T = TypeVar("T")
 CHUNK: Final = 128  # messages between two looks at the socket
 MAX_MARKS: Final = 8  # link tests without an answer; the link's silence limit ends it long before this hurts
 MAX_STEP: Final = 1 << 30
-MAX_OFFSET: Final = (1 << 63) - 1
+LAST_S: Final = 0.5  # to write the cursor down when the server stops
 
 
 class Outlet(Protocol):
@@ -65,7 +66,7 @@ class Sender:
 
     def __init__(self, platform: Platform, database: Database, bus: Bus, facts: Facts, config: ForwarderConfig) -> None:
         self.cursor: int | None = None  # journal offset confirmed by the superior platform; None: not read yet
-        self.backlog = 0  # positions stored and not sent yet, as far as is known
+        self.backlog = 0  # positions stored and not sent yet, as far as is known (below 0 while they are being counted)
         self.sent_live = 0
         self.sent_history = 0
         self.registrations = 0
@@ -80,6 +81,7 @@ class Sender:
         self._outlet: Outlet | None = None
         self._outlet_changed = asyncio.Event()
         self._history_wake = asyncio.Event()
+        self._count_wake = asyncio.Event()
         self._save_wake = asyncio.Event()
         self._session_on: tuple[Outlet, Progress] | None = None
         self._registered: dict[int, tuple[VehicleFacts, int, TerminalFacts | None]] = {}
@@ -101,14 +103,26 @@ class Sender:
         """Stored batches that came too fast for the memory given to this sender; they are read from the database."""
         return self._subscription.lost
 
+    def all_received(self, outlet: Outlet) -> None:
+        """The logout was answered on this link: all that was sent over it was received."""
+        if self._session_on is not None and self._session_on[0] is outlet:
+            self._session_on[1].all_received()
+            self.cursor = self._session_on[1].confirmed
+
     def close(self) -> None:
         self._subscription.close()
+
+    async def finish(self) -> None:
+        """After ``run`` was cancelled: write the cursor down, as far as ``LAST_S`` and the database allow."""
+        if self.cursor is not None:
+            with contextlib.suppress(psycopg.OperationalError, TimeoutError):
+                async with asyncio.timeout(LAST_S), self._database.connection() as connection:
+                    await forwarding.save_cursor(connection, self._platform.id, self.cursor)
 
     async def run(self) -> None:
         """Until cancelled."""
         platform_id = self._platform.id
         self.cursor = await self._patiently(forwarding.begin_cursor, platform_id)
-        self.backlog = await self._patiently(forwarding.count_positions, self.cursor, MAX_OFFSET)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_cursor())
             while True:
@@ -128,17 +142,22 @@ class Sender:
             results = await asyncio.gather(working, return_exceptions=True)
         error = results[0]
         if isinstance(error, Exception):
+            pause_s = self._config.retry_s
             if not _is_only(error, ConnectionError):
                 self.failures += 1
                 self._log.error("forwarding to %s failed", self._platform.name, exc_info=error)
-            if not self._outlet_changed.is_set():
-                await asyncio.sleep(self._config.retry_s)
+                pause_s = self._config.failed_s
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outlet_changed.wait(), pause_s)
 
     async def _wait_for_outlet(self) -> None:
-        """No link: only count what is being stored."""
+        """No link: only count what waits."""
+        assert self.cursor is not None
+        stored = await self._patiently(forwarding.stored_offset)
+        self.backlog = await self._patiently(forwarding.count_positions, self.cursor, stored)
         while True:
             event = await self._subscription.next()
-            if isinstance(event, BatchStored):
+            if isinstance(event, BatchStored) and event.offset > stored:
                 self.backlog += len(event.positions)
 
     async def _session(self, outlet: Outlet) -> None:
@@ -150,9 +169,11 @@ class Sender:
         self.backlog = 0
         self._registered = {}
         self._history_wake.set()
+        self._count_wake.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._live(outlet, progress))
             group.create_task(self._history(outlet, progress))
+            group.create_task(self._count(progress))
             group.create_task(self._ask(outlet, progress))
 
     async def _live(self, outlet: Outlet, progress: Progress) -> None:
@@ -165,6 +186,7 @@ class Sender:
             if lost:  # they were stored before this one
                 progress.left_out(event.first_offset - 1)
                 self._history_wake.set()
+                self._count_wake.set()
             self.backlog += len(event.positions)
             await self._send_live(outlet, event.positions)
             progress.live_sent(event.offset)
@@ -187,7 +209,7 @@ class Sender:
 
     async def _history(self, outlet: Outlet, progress: Progress) -> None:
         """What was stored while nobody could send it, read from the database a window at a time."""
-        step, counted_to = 64, 0
+        step = 64
         pacer = Pacer(self._config.history_per_s)
         while True:
             await self._history_wake.wait()
@@ -195,9 +217,6 @@ class Sender:
                 self._history_wake.clear()
                 continue
             after, upto = progress.history
-            if upto > counted_to:
-                counted_from, counted_to = max(after, counted_to), upto
-                self.backlog += await self._patiently(forwarding.count_positions, counted_from, upto)
             end = min(after + step, upto)
             batch = await self._read_window(after, end)
             if batch is None:
@@ -211,6 +230,17 @@ class Sender:
             progress.history_sent(end)
             if len(batch) < self._config.window_rows // 2:
                 step = min(step * 2, MAX_STEP)
+
+    async def _count(self, progress: Progress) -> None:
+        """Add to the backlog what is left to the history: beside the sending, for a day's positions take minutes."""
+        counted_to = 0
+        while True:
+            await self._count_wake.wait()
+            self._count_wake.clear()
+            for after, upto in progress.ranges:
+                if upto > counted_to:
+                    counted_from, counted_to = max(after, counted_to), upto
+                    self.backlog += await self._patiently(forwarding.count_positions, counted_from, upto)
 
     async def _read_window(self, after: int, end: int) -> PositionBatch | None:
         """The positions of (after, end]; None when they are too many for one window. One offset is always taken whole:
@@ -240,14 +270,15 @@ class Sender:
             await asyncio.sleep(pacer.delay_s(since_drain, loop.time()))
 
     def _introduce(self, outlet: Outlet, vehicle_id: int, terminal_id: int, positions: int) -> bytes | None:
-        """The vehicle's part of the envelope; registers the vehicle (0x1201) when it is new on this link or its facts
-        changed. None, and counted, when the vehicle cannot be named on the wire."""
+        """The vehicle's part of the envelope; registers the vehicle (0x1201) when it is new on this link, its facts
+        changed or another terminal took the place of its terminal. None, and counted, when the vehicle cannot be named
+        on the wire."""
         vehicle = self._facts.vehicles.get(vehicle_id)
         if vehicle is None or vehicle.field is None:
             self.skipped[vehicle.unfit if vehicle is not None else "unknown_vehicle"] += positions
             return None
         known = self._registered.get(vehicle_id)
-        if known is not None:
+        if known is not None and not self._facts.is_replaced(vehicle_id, known[1], terminal_id):
             terminal_id = known[1]
         terminal = self._facts.terminals.get(terminal_id)
         now = (vehicle, terminal_id, terminal)
@@ -260,9 +291,14 @@ class Sender:
         return vehicle.field
 
     async def _ask(self, outlet: Outlet, progress: Progress) -> None:
-        """While data flow: a link test every now and then, whose answer confirms what was sent before it."""
+        """While data flow: a link test every now and then, whose answer confirms what was sent before it.
+
+        The first comes soon, so that links which all break young do not send the same again and again.
+        """
+        pause_s = min(self._config.first_barrier_s, self._config.barrier_s)
         while True:
-            await asyncio.sleep(self._config.barrier_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._config.barrier_s)
             if progress.is_unmarked and progress.marks < MAX_MARKS:
                 progress.mark(outlet.test())
 

@@ -56,13 +56,14 @@ class VehicleFacts:
 
 @dataclass(frozen=True, slots=True)
 class TerminalFacts:
-    """A terminal as 0x1201 describes it."""
+    """A terminal as 0x1201 describes it. ``vehicle_id``: the vehicle it is in now, if any."""
 
     id: int
     phone: str
     manufacturer_id: str
     terminal_model: str
     terminal_id: str
+    vehicle_id: int | None = field(default=None, compare=False)
 
 
 def position_blocks(batch: PositionBatch) -> list[bytes]:

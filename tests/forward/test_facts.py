@@ -5,6 +5,7 @@ import pytest
 
 from forward.facts import Facts
 from forward.sender import Pacer
+from forward.translate import TerminalFacts
 from store import Database
 from tests.forward.world import world
 
@@ -27,7 +28,20 @@ async def test_facts_are_read_once_and_again_after_a_change(postgresql_database:
         now = 5.0
         await facts.learn([1], [])
         assert facts.vehicles[1].plate == "辽A99999"
-        assert facts.vehicles[2] == before
+        assert facts.vehicles[2] is before
+
+
+def test_a_terminal_is_replaced_only_once_it_has_left_the_vehicle() -> None:
+    facts = Facts(Database("postgresql://127.0.0.1:1/none"), 0.0)
+    for terminal_id, vehicle_id in ((1, 7), (2, 7), (3, None), (4, 8)):
+        facts.terminals[terminal_id] = TerminalFacts(terminal_id, "", "", "", "", vehicle_id)
+    assert facts.is_replaced(7, 3, 1)
+    assert facts.is_replaced(7, 4, 1)
+    assert facts.is_replaced(7, 99, 1)  # deleted
+    assert not facts.is_replaced(7, 1, 2)  # two that share it
+    assert not facts.is_replaced(7, 1, 1)
+    assert not facts.is_replaced(7, 1, 3)  # what the old one had left to tell
+    assert not facts.is_replaced(7, 1, 99)
 
 
 async def test_a_database_that_is_away_is_told_and_the_change_not_forgotten() -> None:

@@ -7,9 +7,11 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from fleet import BatchStored, FleetChanged, PositionBatch
+from forward import translate
 from jt809 import Cipher, LinkSettings
 from jt809.messages import DownCloseLinkInform, DownDisconnectInform, TotalReceived, UnknownMessage
 from simulators.superior import Account, Fix, Superior
@@ -17,6 +19,9 @@ from store import Database
 from tests.forward.world import CODE, QUICK, after, batch_of, eventually, eventually_async, world
 
 pytestmark = pytest.mark.postgres
+
+SILENT = replace(QUICK, barrier_s=3600.0, first_barrier_s=3600.0)
+"""Never asks what was received."""
 
 
 async def test_positions_go_out_as_they_are_stored(postgresql_database: Database) -> None:
@@ -109,7 +114,7 @@ async def test_nothing_is_skipped_over_broken_links(postgresql_database: Databas
 
 
 async def test_what_was_sent_but_not_confirmed_is_sent_again(postgresql_database: Database) -> None:
-    async with world(postgresql_database, replace(QUICK, barrier_s=3600.0)) as w:
+    async with world(postgresql_database, SILENT) as w:
         await w.add_vehicles("辽A00001")
         await w.add_platform()
         await w.forwarder.start()
@@ -143,6 +148,34 @@ async def test_a_restart_goes_on_where_it_stood(postgresql_database: Database) -
         await w.confirmed()
 
 
+async def test_the_answer_to_the_logout_confirms_what_was_sent(postgresql_database: Database) -> None:
+    async with world(postgresql_database, SILENT) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        await w.store(batch_of([(1, 0)]))
+        await w.arrived()
+        assert await w.cursor() == 0
+        await w.forwarder.stop()
+        assert await w.cursor() == 1
+        w.__post_init__()
+        await w.forwarder.start()
+        await w.store(batch_of([(1, 1)]))
+        await w.arrived()
+        assert w.superior.counts["positions"] == 2  # none twice
+
+
+async def test_a_young_link_is_asked_soon(postgresql_database: Database) -> None:
+    async with world(postgresql_database, replace(SILENT, first_barrier_s=0.02)) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        await w.store(batch_of([(1, 0)]))
+        await w.confirmed()
+
+
 async def test_history_is_by_vehicle_in_order_and_at_most_five(postgresql_database: Database) -> None:
     async with world(postgresql_database, replace(QUICK, window_rows=40)) as w:
         vehicles = await w.add_vehicles("辽A00001", "辽B00002", "辽C00003")
@@ -166,7 +199,7 @@ async def test_history_is_by_vehicle_in_order_and_at_most_five(postgresql_databa
 
 
 async def test_live_goes_on_beside_the_history(postgresql_database: Database) -> None:
-    async with world(postgresql_database, replace(QUICK, history_per_s=500.0)) as w:
+    async with world(postgresql_database, replace(QUICK, history_per_s=300.0)) as w:
         await w.add_vehicles("辽A00001", "辽B00002")
         await w.add_platform()
         await w.forwarder.start()
@@ -178,8 +211,8 @@ async def test_live_goes_on_beside_the_history(postgresql_database: Database) ->
         await w.up()
         await w.store(batch_of([(2, 1000)]))
         await eventually(lambda: ("辽B00002", 2, after(1000)) in w.superior.live)
-        assert len(w.superior.history) < 600  # a second's work at that pace
-        assert w.status["backlog"] > 0
+        assert len(w.superior.history) < 600  # two seconds' work at that pace
+        await eventually(lambda: w.status["backlog"] > 0)
         await w.arrived()
         await eventually(lambda: w.status["backlog"] == 0)
 
@@ -250,6 +283,25 @@ async def test_a_new_plate_is_registered_anew(postgresql_database: Database) -> 
         await w.store(batch_of([(1, 2)]))
         await eventually(lambda: len(w.superior.positions) == 2)
         assert list(w.superior.registered) == [("辽A00001", 2), ("辽A88888", 2)]
+
+
+async def test_a_new_terminal_in_the_vehicle_is_registered(postgresql_database: Database) -> None:
+    async with world(postgresql_database) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        await w.store(batch_of([(1, 1)]))
+        await w.arrived()
+        assert w.superior.registered["辽A00001", 2].sim == "013900000001"
+        await w.execute("UPDATE terminals SET vehicle_id = NULL WHERE id = 1")
+        await w.execute("INSERT INTO terminals (phone, vehicle_id) VALUES ('13900000002', 1)")
+        w.bus.publish(FleetChanged("terminals"))
+        await eventually(lambda: w.forwarder._facts._is_stale)
+        await w.store(batch_of([(1, 2), (1, 3)], terminal_id=np.array([2, 1], np.int32)))
+        await w.arrived()
+        assert w.superior.registered["辽A00001", 2].sim == "013900000002"
+        assert w.superior.counts["0x1200/0x1201"] == 2  # and not again for what the old one left
 
 
 @pytest.mark.parametrize(
@@ -572,6 +624,29 @@ async def test_the_database_goes_away_and_comes_back(
         await w.arrived()
         await w.confirmed()
         assert w.status["failures"] == 0
+
+
+async def test_an_error_of_ours_costs_a_pause(postgresql_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def position_blocks(batch: PositionBatch) -> list[bytes]:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise RuntimeError("a bug")
+        return blocks_of(batch)
+
+    blocks_of = translate.position_blocks
+    monkeypatch.setattr(translate, "position_blocks", position_blocks)
+    async with world(postgresql_database, replace(QUICK, failed_s=0.02)) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        await w.store(batch_of([(1, 1)]))
+        await w.arrived()
+        assert w.status["failures"] == 2
+        assert w.status["logins"] == 1
 
 
 async def test_both_links_closed_at_once_is_no_accident(postgresql_database: Database) -> None:

@@ -49,6 +49,7 @@ class Terminal:
     manufacturer_id: str
     terminal_model: str
     terminal_id: str
+    vehicle_id: int | None  # where it is now
 
 
 async def enabled_platforms(connection: AsyncConnection[Any]) -> list[Platform]:
@@ -162,7 +163,7 @@ async def vehicles(connection: AsyncConnection[Any], ids: Collection[int]) -> li
 async def terminals(connection: AsyncConnection[Any], ids: Collection[int]) -> list[Terminal]:
     cursor = connection.cursor(row_factory=class_row(Terminal))
     await cursor.execute(
-        "SELECT id, phone, manufacturer_id, terminal_model, terminal_id FROM terminals WHERE id = ANY(%s)",
+        "SELECT id, phone, manufacturer_id, terminal_model, terminal_id, vehicle_id FROM terminals WHERE id = ANY(%s)",
         (list(ids),),
     )
     return await cursor.fetchall()
