@@ -25,6 +25,10 @@ from jt808.messages import (
 
 MAX_PARAMETERS: Final = 100
 MAX_RAW_BYTES: Final = 16 * 1023
+READ_AS_ANSWERS: Final = (
+    0x0104, 0x0107, 0x0108, 0x0201, 0x0302, 0x0500, 0x0608, 0x0700, 0x0702, 0x0802, 0x0805,
+)  # fmt: skip
+"""Dedicated answers; the same as `ingest.answers` reads."""
 _COMMANDS: Final = {command.name.lower(): command for command in ControlCommand}
 _IN_2019: Final = (ControlCommand.CONNECT_TO_SERVER, ControlCommand.RESET, ControlCommand.FACTORY_RESET)
 
@@ -147,24 +151,23 @@ class Control(Payload):
 class Upgrade(Payload):
     """Upgrade a part of the terminal (下发终端升级包, 0x8108), since 2013. Dangerous.
 
-    ``firmware_id`` is one that was uploaded; the rest is filled in from it by the server. Sent in packages, at a
-    bounded rate, going on after a lost link; the result comes as 0x0108.
+    ``firmware_id`` is one that was uploaded; the rest is as it says, unless given. Sent in packages, at a bounded rate,
+    going on after a lost link; the result comes as 0x0108.
     """
 
     kind: Literal["upgrade"]
     firmware_id: Annotated[int, Field(ge=1, le=2**31 - 1)]
     upgrade_type: Byte | None = None
-    manufacturer_id: Annotated[str, Field(max_length=5)] | None = None
-    version: Annotated[str, Field(max_length=255)] | None = None
-    size_bytes: Annotated[int, Field(ge=1)] | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    manufacturer_id: Annotated[str, Field(max_length=5, pattern="^[ -~]*$")] | None = None
+    version: Annotated[str, gbk(255)] | None = None
 
     def message(self, edition: Edition) -> Message:
         raise CommandError("an upgrade is sent from its file")  # see downlink.firmware
 
 
 class Raw(Payload):
-    """Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it, if not 0x0001."""
+    """Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it besides 0x0001, one of the
+    messages that are read as answers; any other that comes is kept, and belongs to no command."""
 
     kind: Literal["raw"]
     message_id: Annotated[int, Field(ge=0x8000, le=0xFFFF)]
@@ -175,6 +178,9 @@ class Raw(Payload):
     def _is_ours_to_send(self) -> Raw:
         if self.message_id in (0x8001, 0x8003, 0x8004, 0x8100, 0x8800):
             raise ValueError(f"message_id: 0x{self.message_id:04X} is an answer that the server itself gives")
+        if self.answer_id is not None and self.answer_id not in READ_AS_ANSWERS:
+            known = ", ".join(f"0x{number:04X}" for number in READ_AS_ANSWERS)
+            raise ValueError(f"answer_id: 0x{self.answer_id:04X} is not read as an answer; {known} are")
         return self
 
     def message(self, edition: Edition) -> Message:

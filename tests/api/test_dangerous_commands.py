@@ -32,6 +32,9 @@ async def test_an_operator_needs_the_permission(
     assert (await operator.post(PATH, json=body)).status_code == 202
     raw = {"vehicle_id": vehicle_id, "kind": "raw", "message_id": 0x8F01, "body": "00"}
     assert_problem(await operator.post(PATH, json=raw), 403, "role", "admin")
+    assert_problem(
+        await admin.post(PATH, json=raw | {"answer_id": 0x0900}), 422, "validation", "is not read as an answer"
+    )
     assert (await admin.post(PATH, json=raw)).status_code == 202
 
 

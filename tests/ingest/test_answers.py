@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from downlink import KINDS
+from downlink.terminal import READ_AS_ANSWERS
 from ingest.answers import ANSWERS, MAX_BYTES, answer_of, asked_packages, bounded, serial_no_of
 from jt808.header import Edition
 from jt808.messages import (
@@ -105,3 +107,8 @@ def test_a_request_for_packages() -> None:
 def test_a_driver_without_a_card_is_an_answer() -> None:
     body = encode_body(DriverIdentity(2, None), Edition.V2013)
     assert answer_of(0x0702, Edition.V2013, body)[0]["status"] == 2
+
+
+def test_what_may_be_named_as_an_answer_is_read_as_one() -> None:
+    assert sorted(READ_AS_ANSWERS) == sorted({0x0201, *ANSWERS})
+    assert {answer for kind in KINDS.values() for answer in kind.answers} == {0x0801, *READ_AS_ANSWERS}

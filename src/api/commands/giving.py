@@ -65,12 +65,12 @@ async def _add_fence(connection: AsyncConnection[Any], payload: dict[str, Any]) 
 async def _add_firmware(connection: AsyncConnection[Any], services: Services, payload: dict[str, Any]) -> None:
     if services.settings.firmware_dir is None:
         raise conflict("no-firmware-store", "This server keeps no firmware.")
-    package = await firmware.get(connection, payload["firmware_id"])
+    package = await firmware.get(connection, payload["firmware_id"], for_use=True)
     if package is None:
         raise invalid("firmware_id", f"there is no firmware {payload['firmware_id']}")
     for name in ("upgrade_type", "manufacturer_id", "version"):
         payload.setdefault(name, package[name])
-    payload |= {"size_bytes": package["size_bytes"], "sha256": package["sha256"]}
+    payload |= {name: package[name] for name in ("name", "size_bytes", "sha256")}
 
 
 def refusals(kind: Kind, payload: dict[str, Any]) -> dict[str, str]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from api.deps import Admin, ServicesDep, Viewer
 from api.fields import Line, Name, PathId
+from api.firmware import files
 from api.firmware.schemas import REQUEST_BODY, Firmware
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.problems import ProblemError, conflict, not_found
-from downlink import firmware_path
 from store.queries import firmware
 
 router = APIRouter(prefix="/firmware", tags=["firmware"])
@@ -53,44 +48,25 @@ async def create_firmware(
     folder = services.settings.firmware_dir
     if folder is None:
         raise _NOT_KEPT
-    size_bytes, sha256 = await _keep(request, folder)
-    async with services.database.connection() as connection:
-        firmware_id = await firmware.insert(
-            connection, name=name, upgrade_type=upgrade_type, manufacturer_id=manufacturer_id, version=version,
-            size_bytes=size_bytes, sha256=sha256, note=note, created_by=actor.user_id,
-        )  # fmt: skip
-        if firmware_id is None:
-            raise conflict("firmware-exists", f"There is already a package of that type with version {version}.")
-        await actor.record(
-            connection, "firmware.create", name, id=firmware_id, version=version, size_bytes=size_bytes, sha256=sha256
-        )
-        return await firmware.get(connection, firmware_id)
-
-
-async def _keep(request: Request, folder: Path) -> tuple[int, str]:
-    """The body as a file named by its content, whole and on disk, or not at all."""
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix="upload-")
-    digest, size = hashlib.sha256(), 0
+    upload = await files.receive(request.stream(), folder)
     try:
-        with os.fdopen(handle, "wb") as file:
-            async for chunk in request.stream():
-                digest.update(chunk)
-                size += len(chunk)
-                await asyncio.to_thread(file.write, chunk)
-            if not size:
-                raise ProblemError(400, "no-file", "The body is empty; it has to be the file.")
-            await asyncio.to_thread(_sync, file)
-        os.replace(name, firmware_path(folder, digest.hexdigest()))
-    except BaseException:
-        os.unlink(name)
-        raise
-    return size, digest.hexdigest()
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+        async with services.database.connection() as connection:
+            await firmware.lock_file(connection, upload.sha256)
+            await upload.put()
+            firmware_id = await firmware.insert(
+                connection, name=name, upgrade_type=upgrade_type, manufacturer_id=manufacturer_id, version=version,
+                size_bytes=upload.size_bytes, sha256=upload.sha256, note=note, created_by=actor.user_id,
+            )  # fmt: skip
+            if firmware_id is None:
+                raise conflict("firmware-exists", f"There is already a package of that type with version {version}.")
+            await actor.record(
+                connection, "firmware.create", name, id=firmware_id, version=version, size_bytes=upload.size_bytes,
+                sha256=upload.sha256,
+            )  # fmt: skip
+            return await firmware.get(connection, firmware_id)
+    finally:
+        upload.discard()
+        await files.remove_unused(services.database, folder, upload.sha256)
 
 
 @router.get("/{firmware_id}", response_model=Firmware)
@@ -104,17 +80,18 @@ async def get_firmware(firmware_id: PathId, services: ServicesDep, actor: Viewer
 
 @router.delete("/{firmware_id}", status_code=204)
 async def delete_firmware(firmware_id: PathId, services: ServicesDep, actor: Admin) -> None:
-    """Take a package out of the list, and its file away when no other has it. Not while a command sends it."""
+    """Delete a package, and its file when no other has it. Not while an unfinished command sends it; commands of before
+    keep its name and version."""
     folder = services.settings.firmware_dir
     if folder is None:
         raise _NOT_KEPT
     async with services.database.connection() as connection:
-        package = await firmware.get(connection, firmware_id)
+        package = await firmware.lock(connection, firmware_id)
         if package is None:
             raise not_found("firmware", firmware_id)
         if await firmware.in_use(connection, firmware_id):
             raise conflict("firmware-in-use", f"{package['name']} is being sent; wait, or take the commands back.")
-        is_alone = await firmware.retire(connection, firmware_id)
-        await actor.record(connection, "firmware.delete", package["name"], id=firmware_id, sha256=package["sha256"])
-    if is_alone:
-        firmware_path(folder, package["sha256"]).unlink(missing_ok=True)
+        await firmware.delete(connection, firmware_id)
+        kept = {key: package[key] for key in ("version", "upgrade_type", "manufacturer_id", "size_bytes", "sha256")}
+        await actor.record(connection, "firmware.delete", package["name"], id=firmware_id, **kept)
+    await files.remove_unused(services.database, folder, package["sha256"])

@@ -23,9 +23,17 @@ async def page(connection: AsyncConnection[Any], *, before_id: int | None, limit
     return await cursor.fetchall()
 
 
-async def get(connection: AsyncConnection[Any], firmware_id: int) -> dict[str, Any] | None:
+async def get(connection: AsyncConnection[Any], firmware_id: int, *, for_use: bool = False) -> dict[str, Any] | None:
+    """``for_use``: it cannot be deleted until the transaction ends, in which a command to send it is written."""
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_SELECT + " AND f.id = %s", (firmware_id,))
+    await cursor.execute(_SELECT + " AND f.id = %s" + (" FOR SHARE OF f" if for_use else ""), (firmware_id,))
+    return await cursor.fetchone()
+
+
+async def lock(connection: AsyncConnection[Any], firmware_id: int) -> dict[str, Any] | None:
+    """The package, which nobody can take for a command until the transaction ends."""
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(_SELECT + " AND f.id = %s FOR UPDATE OF f", (firmware_id,))
     return await cursor.fetchone()
 
 
@@ -51,26 +59,39 @@ async def insert(
     return row[0] if row else None
 
 
+_UNFINISHED = (
+    "state = 'awaiting_confirmation'",
+    "state = 'queued'",
+    "state = 'sent'",
+    "state = 'acknowledged' AND answer_by IS NOT NULL",
+)
+"""One by one, since each has its partial index; finished commands are many."""
+
+
 async def in_use(connection: AsyncConnection[Any], firmware_id: int) -> bool:
     """Whether a command that is not over sends it."""
-    cursor = await connection.execute(
-        "SELECT EXISTS (SELECT FROM commands WHERE kind = 'upgrade' AND (payload->>'firmware_id')::int = %s"
-        " AND state IN ('awaiting_confirmation', 'queued', 'sent', 'acknowledged'))",
-        (firmware_id,),
-    )
+    each = [
+        f"EXISTS (SELECT FROM commands WHERE {unfinished} AND kind = 'upgrade'"
+        " AND (payload->>'firmware_id')::int = %(id)s)"
+        for unfinished in _UNFINISHED
+    ]
+    cursor = await connection.execute(f"SELECT {' OR '.join(each)}".encode(), {"id": firmware_id})
     row = await cursor.fetchone()
     return bool(row and row[0])
 
 
-async def retire(connection: AsyncConnection[Any], firmware_id: int) -> bool:
-    """Take it out of the list. True: no other row has its file, which may go."""
-    cursor = await connection.execute(
-        "UPDATE firmware SET retired_at = now() WHERE id = %s RETURNING sha256", (firmware_id,)
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    cursor = await connection.execute(
-        "SELECT NOT EXISTS (SELECT FROM firmware WHERE sha256 = %s AND retired_at IS NULL)", (row[0],)
-    )
-    alone = await cursor.fetchone()
-    return bool(alone and alone[0])
+async def delete(connection: AsyncConnection[Any], firmware_id: int) -> None:
+    """The row; commands that sent it have its name and version, the audit the rest. Rows that were only taken out of
+    the list, as it was done before, go with it."""
+    await connection.execute("DELETE FROM firmware WHERE id = %s OR retired_at IS NOT NULL", (firmware_id,))
+
+
+async def lock_file(connection: AsyncConnection[Any], name: str) -> None:
+    """Until the transaction ends nobody else puts that file there or removes it."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('firmware ' || %s, 0))", (name,))
+
+
+async def files(connection: AsyncConnection[Any]) -> set[str]:
+    """The names of the files that packages have."""
+    cursor = await connection.execute("SELECT DISTINCT sha256 FROM firmware WHERE retired_at IS NULL")
+    return {row[0] for row in await cursor.fetchall()}

@@ -1014,7 +1014,8 @@ export interface paths {
         post?: never;
         /**
          * Delete Firmware
-         * @description Take a package out of the list, and its file away when no other has it. Not while a command sends it.
+         * @description Delete a package, and its file when no other has it. Not while an unfinished command sends it; commands of before
+         *     keep its name and version.
          */
         delete: operations["delete_firmware"];
         options?: never;
@@ -3407,7 +3408,8 @@ export interface components {
         };
         /**
          * NewRawCommand
-         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it, if not 0x0001.
+         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it besides 0x0001, one of the
+         *     messages that are read as answers; any other that comes is kept, and belongs to no command.
          */
         NewRawCommand: {
             /**
@@ -3431,7 +3433,8 @@ export interface components {
         };
         /**
          * NewRawGroup
-         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it, if not 0x0001.
+         * @description Send a body as it is; administrators only. Dangerous. ``answer_id``: what answers it besides 0x0001, one of the
+         *     messages that are read as answers; any other that comes is kept, and belongs to no command.
          */
         NewRawGroup: {
             /**
@@ -3851,8 +3854,8 @@ export interface components {
          * NewUpgradeCommand
          * @description Upgrade a part of the terminal (下发终端升级包, 0x8108), since 2013. Dangerous.
          *
-         *     ``firmware_id`` is one that was uploaded; the rest is filled in from it by the server. Sent in packages, at a
-         *     bounded rate, going on after a lost link; the result comes as 0x0108.
+         *     ``firmware_id`` is one that was uploaded; the rest is as it says, unless given. Sent in packages, at a bounded rate,
+         *     going on after a lost link; the result comes as 0x0108.
          */
         NewUpgradeCommand: {
             /**
@@ -3868,10 +3871,6 @@ export interface components {
             manufacturer_id?: string | null;
             /** Version */
             version?: string | null;
-            /** Size Bytes */
-            size_bytes?: number | null;
-            /** Sha256 */
-            sha256?: string | null;
             /** Vehicle Id */
             vehicle_id: number;
             /** Expires In S */
@@ -3881,8 +3880,8 @@ export interface components {
          * NewUpgradeGroup
          * @description Upgrade a part of the terminal (下发终端升级包, 0x8108), since 2013. Dangerous.
          *
-         *     ``firmware_id`` is one that was uploaded; the rest is filled in from it by the server. Sent in packages, at a
-         *     bounded rate, going on after a lost link; the result comes as 0x0108.
+         *     ``firmware_id`` is one that was uploaded; the rest is as it says, unless given. Sent in packages, at a bounded rate,
+         *     going on after a lost link; the result comes as 0x0108.
          */
         NewUpgradeGroup: {
             /**
@@ -3898,10 +3897,6 @@ export interface components {
             manufacturer_id?: string | null;
             /** Version */
             version?: string | null;
-            /** Size Bytes */
-            size_bytes?: number | null;
-            /** Sha256 */
-            sha256?: string | null;
             /** Vehicle Ids */
             vehicle_ids?: number[] | null;
             /** Organization Id */
