@@ -108,3 +108,25 @@ async def test_a_dangerous_one_is_confirmed_by_its_size(admin: httpx.AsyncClient
     assert_problem(
         await admin.post(f"/api/v1/commands/{item['id']}/confirm", json={"plate": item["plate"]}), 409, "in-a-group"
     )
+
+
+async def test_no_target_means_more_than_there_may_be(
+    operator: httpx.AsyncClient, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.command_groups.routes.MAX_GROUP", 2)
+    await fleet(seed, 3)
+    for target in ({"all": True}, {"q": "辽A"}):
+        answer = await operator.post(PATH, json={"kind": "locate", **target})
+        assert_problem(answer, 422, "validation", "means 3 vehicles; 2 are the most")
+    assert await seed.one("SELECT count(*) FROM commands") == 0
+    assert (await operator.post(PATH, json={"kind": "locate", "q": "辽A0001"})).status_code == 202
+
+
+async def test_the_edition_is_what_the_terminal_speaks_now(operator: httpx.AsyncClient, seed: Seed) -> None:
+    """As for a single command: a unit that was changed logs in with its new edition."""
+    (vehicle_id,) = await fleet(seed, 1)
+    await seed.presence("13900000000", True)
+    await seed.run("UPDATE terminals SET edition = '2013'")
+    await seed.run("UPDATE terminal_presence SET edition = '2019'")
+    group = (await operator.post(PATH, json={"kind": "link_test", "vehicle_ids": [vehicle_id]})).json()
+    assert group["counts"] == {"queued": 1}

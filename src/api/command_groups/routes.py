@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from psycopg import AsyncConnection
 
 from api.commands import giving
-from api.commands.schemas import TARGETS, CommandGroup, GroupConfirmation, NewCommandGroup
+from api.commands.schemas import MAX_GROUP, TARGETS, CommandGroup, GroupConfirmation, NewCommandGroup
 from api.deps import Operator, ServicesDep, Viewer
 from api.paging import CursorText, Limit, Page, cut, decode_cursor
 from api.problems import ProblemError, conflict, invalid, not_found
@@ -59,6 +59,8 @@ async def create_command_group(body: NewCommandGroup, services: ServicesDep, act
             expires_in_s=giving.expires_in_s(kind, body.expires_in_s, services),
             confirm_in_s=giving.confirm_in_s(kind, services), refused=refused,
         )  # fmt: skip
+        if count + skipped > MAX_GROUP:
+            raise invalid(next(iter(shown)), f"means {count + skipped} vehicles; {MAX_GROUP} are the most")
         if not count:
             raise conflict("no-terminal", f"None of the {skipped} vehicles has an approved terminal to send to.")
         await actor.record(

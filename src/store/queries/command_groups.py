@@ -52,7 +52,8 @@ WITH RECURSIVE below AS (
         OR %(phone_like)s::text IS NOT NULL
            AND EXISTS (SELECT FROM terminals x WHERE x.vehicle_id = v.id AND x.phone LIKE %(phone_like)s))
 ), chosen AS (
-    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.phone, t.edition, coalesce(p.online, false) AS online
+    SELECT DISTINCT ON (t.vehicle_id) t.vehicle_id, t.phone, coalesce(nullif(p.edition, ''), t.edition) AS edition,
+           coalesce(p.online, false) AS online
     FROM meant m JOIN terminals t ON t.vehicle_id = m.id AND t.standing = 'approved'
     LEFT JOIN terminal_presence p ON p.phone = t.phone
     ORDER BY t.vehicle_id, coalesce(p.online, false) DESC, t.id DESC

@@ -33,15 +33,18 @@ async def page(
     kinds: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Newest first, from behind ``before`` (created_at, id) on."""
-    cursor = connection.cursor(row_factory=dict_row)
+    conditions = {  # only those that are asked for: each has an index, and a plan for all of them would use none
+        "(c.created_at, c.id) < (%(time)s, %(id)s::uuid)": before,
+        "c.vehicle_id = %(vehicle_id)s": vehicle_id,
+        "c.group_id = %(group_id)s": group_id,
+        "c.state = ANY (%(states)s)": states,
+        "c.kind = ANY (%(kinds)s)": kinds,
+    }
+    where = " AND ".join(condition for condition, value in conditions.items() if value is not None) or "true"
     time, command_id = before or (None, None)
+    cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
-        _SELECT + " WHERE (%(time)s::timestamptz IS NULL OR (c.created_at, c.id) < (%(time)s, %(id)s::uuid))"
-        " AND (%(vehicle_id)s::int IS NULL OR c.vehicle_id = %(vehicle_id)s)"
-        " AND (%(group_id)s::uuid IS NULL OR c.group_id = %(group_id)s)"
-        " AND (%(states)s::text[] IS NULL OR c.state = ANY (%(states)s))"
-        " AND (%(kinds)s::text[] IS NULL OR c.kind = ANY (%(kinds)s))"
-        " ORDER BY c.created_at DESC, c.id DESC LIMIT %(limit)s",
+        f"{_SELECT} WHERE {where} ORDER BY c.created_at DESC, c.id DESC LIMIT %(limit)s".encode(),
         {"time": time, "id": command_id, "vehicle_id": vehicle_id, "group_id": group_id, "states": states,
          "kinds": kinds, "limit": limit},
     )  # fmt: skip
