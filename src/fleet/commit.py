@@ -107,7 +107,11 @@ class TerminalMessage:
 
 @dataclass(slots=True)
 class Commit:
-    """One transaction. ``offset`` is its last journal group, stored with the data so that a replay repeats nothing."""
+    """One transaction. ``offset`` is its last journal group, stored with the data so that a replay repeats nothing.
+
+    ``after`` is what has to be stored before it: how far the journal was stored when these groups were read. None: any
+    offset before ``offset`` will do.
+    """
 
     journal: str
     offset: int
@@ -120,3 +124,4 @@ class Commit:
     messages: list[TerminalMessage] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
     media_reports: list[MediaReport] = field(default_factory=list)
+    after: int | None = None

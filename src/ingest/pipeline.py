@@ -37,7 +37,8 @@ from fleet import (
 from ingest.digest import Digest, Digester
 from ingest.journal import Group, Kind, SqliteJournalReader
 from ingest.newest import Newest
-from store import Database, Deduplicator, Stored, Writer, blame
+from store import Database, Deduplicator, OffsetMoved, Stored, Writer, blame
+from store.errors import in_short
 from store.media_store import MediaStore
 from store.queries import engine as engine_queries
 from store.queries import enrolment, fixes
@@ -129,7 +130,7 @@ class Pipeline:
             groups = await self._journal.read(self.status.offset, MAX_RECORDS, timeout_s=TICK_S)
             await self._reload_when_due()
             if groups:
-                await self._take(groups)
+                await self._store(groups)
             self.status.backlog = bool(groups) and await self._journal.last_offset() > self.status.offset
             if not self.status.backlog:
                 self.status.waiting_since_us = 0
@@ -150,7 +151,21 @@ class Pipeline:
     # -- the road --------------------------------------------------------------------------------------------------
 
     async def _take(self, groups: Sequence[Group], without: NDArray[np.intp] | None = None) -> None:
-        """The road of a run of groups, from bytes to bus. ``without``: rows of their records that cannot be read."""
+    async def _store(self, groups: Sequence[Group]) -> None:
+        """What was read, which may not be all that follows, and may not be what follows in the database by now."""
+        self.status.counts["groups_missing"] += groups[-1].offset - self.status.offset - len(groups)
+        try:
+            await self._take(groups)
+        except OffsetMoved as error:
+            log.error("%s; what is in the journal from there on is stored again", error)
+            self.status.counts["offset_moved"] += 1
+            await self._patiently(self._restore)
+
+        """The road of a run of groups, from bytes to bus. ``without``: rows of their records that cannot be read.
+
+        Raises:  OffsetMoved: the database is not where these groups begin.
+        """
+        begin = self.status.offset
         self.status.waiting_since_us = int(groups[0].headers["received_us"].min(initial=groups[0].closed_us))
         try:
             digest, evaluation = await self._judge(groups, without)
@@ -158,14 +173,16 @@ class Pipeline:
                 digest.media = media
                 commit = self._commit_of(digest, evaluation)
                 stored = await self._patiently(lambda: self._writer.commit(commit))
-        except (
-            Exception
-        ) as error:  # a bug of ours, or the database refuses it: neither stops the road, nor costs a byte
+        except OffsetMoved:
+            raise
+        except Exception as error:  # a bug of ours, or the database refuses: neither stops the road, nor costs a byte
             log.exception("groups %d..%d cannot be read or stored", groups[0].offset, groups[-1].offset)
             reason = "storage_refused" if isinstance(error, REFUSED) else "digest_failed"
             self.status.counts[reason] += 1
             await self._patiently(self._restore)  # memory had moved on
             await self._take_apart(groups, without, reason)
+            if self.status.offset != begin:
+                raise OffsetMoved(f"the journal was stored up to {begin}, now up to {self.status.offset}") from error
         else:
             self._count(digest, stored)
             self._publish(digest, commit, stored)
@@ -248,6 +265,7 @@ class Pipeline:
         """Something in the groups cannot be read or stored: find it, so that it alone goes to quarantine."""
         if len(groups) > 1:
             for group in groups:
+            after=self.status.offset,
                 await self._take([group])
             return
         if without is None:

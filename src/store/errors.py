@@ -3,6 +3,7 @@
 StoreError                    something of ours is not as it must be; the message says what and where
   EmbeddedPostgresError       the embedded PostgreSQL cannot be made, started or reached
   MigrationError              the schema in the database is not one that this program can go on from
+  OffsetMoved                 the journal is stored up to another offset than the one who commits believes
 psycopg.OperationalError      the database is away or in trouble: try again
   DatabaseUnavailable         no connection could be had in time
   DatabaseTrouble             it answers, but refuses for a reason that is not in the data
@@ -31,6 +32,14 @@ class MigrationError(StoreError):
 
 
 class DatabaseUnavailable(psycopg.OperationalError):
+class OffsetMoved(StoreError):
+    """The journal is stored up to another offset than the commit was made for: read that offset again, go on there.
+
+    The database was put back to an earlier state (a fail-over that lost its newest transactions, a restored backup), or
+    somebody else stores the same journal.
+    """
+
+
     """No connection could be had in time; the message names the server and the last reason."""
 
 

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 from fleet import CommandChanged, Commit, PositionBatch
 from store import apply, partitions
 from store.copy_binary import POSITION_COLUMNS, encode_positions
-from store.errors import DatabaseTrouble, blame
+from store.errors import DatabaseTrouble, OffsetMoved, blame
 from store.pool import Database
 from store.queries import media as media_queries
 from store.queries.command_answers import apply_answers
@@ -39,10 +39,14 @@ _MERGE: Final = (
     "RETURNING vehicle_id, (extract(epoch FROM time) * 1000000)::bigint, terminal_id, fix_hash"
 )
 _MOVE_OFFSET: Final = (
-    'INSERT INTO journal_offsets AS old (journal, "offset") VALUES (%s, %s) ON CONFLICT (journal) DO UPDATE '
-    'SET "offset" = excluded."offset", updated_at = now() WHERE old."offset" < excluded."offset" RETURNING 1'
+    'INSERT INTO journal_offsets AS old (journal, "offset") SELECT %(journal)s, %(offset)s '
+    "WHERE coalesce(%(after)s::bigint, 0) = 0 OR EXISTS (SELECT FROM journal_offsets WHERE journal = %(journal)s) "
+    'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", updated_at = now() '
+    'WHERE old."offset" < excluded."offset" AND (%(after)s::bigint IS NULL OR old."offset" = %(after)s) RETURNING 1'
 )
 
+_BEGIN_OFFSET: Final = 'INSERT INTO journal_offsets (journal, "offset") VALUES (%s, 0) ON CONFLICT DO NOTHING'
+_OFFSET: Final = 'SELECT "offset" FROM journal_offsets WHERE journal = %s'
 
 @dataclass(slots=True)
 class Stored:
@@ -87,11 +91,16 @@ class Writer:
         """How far this journal is stored; 0 when nothing is: its offsets begin at 1.
 
         Raises:  psycopg.OperationalError: the database is away.
+        Waits for a transaction under way: a process that was killed may have sent a commit that the server is still at,
+        and whoever goes on from the offset before that would store what is no position a second time.
+
         """
         async with self._database.connection() as connection:
-            cursor = await connection.execute('SELECT "offset" FROM journal_offsets WHERE journal = %s', (journal,))
+            await connection.execute(_BEGIN_OFFSET, (journal,))  # waits for the one who inserts it
+            cursor = await connection.execute(f"{_OFFSET} FOR UPDATE", (journal,))
             row = await cursor.fetchone()
-        return int(row[0]) if row is not None else 0
+        assert row is not None
+        return int(row[0])
 
     async def commit(self, commit: Commit) -> Stored:
         """Store it all in one transaction, or nothing.
@@ -164,11 +173,10 @@ class Writer:
     async def _transaction(self, commit: Commit, distinct: NDArray[np.intp] | None, staged: bool) -> Stored:
         nothing = np.zeros(len(commit.positions), np.bool_)
         async with self._database.connection() as connection:
-            cursor = await connection.execute(_MOVE_OFFSET, (commit.journal, commit.offset))
+            place = {"journal": commit.journal, "offset": commit.offset, "after": commit.after}
+            cursor = await connection.execute(_MOVE_OFFSET, place)
             if await cursor.fetchone() is None:
-                if self._unsure is not None and self._unsure[:2] == (commit.journal, commit.offset):
-                    return self._unsure[2]
-                return Stored(nothing, already_done=True)
+                return await self._done_before(connection, commit)
             stored = Stored(nothing)
             if len(commit.positions):
                 stored.fresh = await self._store_positions(connection, commit, distinct, staged)
@@ -197,6 +205,19 @@ class Writer:
         rows = np.arange(len(commit.positions)) if distinct is None else distinct
         data = encode_positions(batch, commit.offset)
         fresh = np.zeros(len(commit.positions), np.bool_)
+    async def _done_before(self, connection: AsyncConnection[Any], commit: Commit) -> Stored:
+        """The offset would not move to the commit's: what the commit did when it was there."""
+        row = await (await connection.execute(_OFFSET, (commit.journal,))).fetchone()
+        there = int(row[0]) if row is not None else 0
+        if there < commit.offset or (commit.after is not None and there > commit.offset):
+            raise OffsetMoved(
+                f"journal {commit.journal} is stored up to {there}, not up to {commit.after}: "
+                f"groups up to {commit.offset} cannot be stored now"
+            )
+        if self._unsure is not None and self._unsure[:2] == (commit.journal, commit.offset):
+            return self._unsure[2]
+        return Stored(np.zeros(len(commit.positions), np.bool_), already_done=True)
+
         if not staged:
             await _copy(connection, _COPY, data)
             fresh[rows] = True

@@ -247,6 +247,37 @@ async def test_a_replay_of_the_journal_repeats_nothing(world: World) -> None:
     assert await counts_of(world) == before
 
 
+async def test_a_database_that_was_put_back_gets_what_it_lost_again(world: World) -> None:
+    """A fail-over to a server that had not got the newest transactions yet; the journal still has them."""
+    world.write(registered(), report(1))
+    async with world.running() as pipeline:
+        await until(lambda: pipeline.status.offset == 1)
+        world.write(report(2, alarm=1), Rec(fix(2)[:9], received=3))
+        await until(lambda: pipeline.status.offset == 2)
+        async with world.database.connection() as connection:
+            for statement in (
+                "DELETE FROM positions WHERE journal_offset = 2", "DELETE FROM alarms", "DELETE FROM rule_states",
+                "DELETE FROM quarantine", "UPDATE latest_positions SET time = time - interval '1 s'",
+                'UPDATE journal_offsets SET "offset" = 1',
+            ):  # fmt: skip
+                await connection.execute(statement)
+        world.write(report(3))
+        await until(lambda: pipeline.status.offset == 3)
+    assert await world.positions() == [1, 2, 3]
+    assert len(await world.quarantine()) == 1
+    assert await world.rows("SELECT end_time IS NULL FROM alarms") == [(False,)]
+    assert pipeline.status.counts["offset_moved"] == 1
+
+
+async def test_groups_that_the_journal_has_lost_are_counted(one: World) -> None:
+    one.write(registered(), report(1))
+    one.file.last_offset = 4
+    one.write(report(2))
+    pipeline = await one.drain()
+    assert await one.positions() == [1, 2]
+    assert pipeline.status.counts["groups_missing"] == 3
+
+
 # -- alarms
 
 

@@ -32,6 +32,7 @@ from fleet import (
 from store import partitions
 from store.embedded import EmbeddedPostgres
 from store.queries import engine
+from store import writer as writer_module
 from store.values import to_datetime
 from store.writer import distinct_rows
 from tests.postgres import bin_dir_of
@@ -103,6 +104,40 @@ async def test_journals_are_counted_apart(writer: store.Writer) -> None:
 
 async def test_repeats_of_what_is_stored_are_told_and_not_stored(
     database: store.Database, writer: store.Writer
+async def test_what_follows_another_offset_than_the_one_that_is_stored_is_not_stored(
+    database: store.Database, writer: store.Writer
+) -> None:
+    await writer.commit(make_commit(3, after=0))
+    assert not (await writer.commit(make_commit(5, after=3))).already_done
+    assert (await writer.commit(make_commit(5, make_batch(1), after=3))).already_done
+    for offset, after in ((7, 6), (7, 4), (4, 3)):  # it was put back, and somebody else has gone on: by a part, by more
+        with pytest.raises(store.OffsetMoved, match="stored up to 5"):
+            await writer.commit(make_commit(offset, make_batch(1), after=after))
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM journal_offsets")
+    with pytest.raises(store.OffsetMoved, match="stored up to 0"):
+        await writer.commit(make_commit(6, make_batch(1), after=5))
+    assert await count(database, "positions") == 0
+    assert await writer.offset("main") == 0
+
+
+@pytest.mark.parametrize("offset", [1, 2])
+async def test_the_offset_waits_for_a_transaction_under_way(
+    database: store.Database, writer: store.Writer, offset: int
+) -> None:
+    """Of a process that was killed after it had sent its commit."""
+    if offset > 1:
+        await writer.commit(make_commit(1))
+    async with database.connection() as predecessor:
+        place = {"journal": "main", "offset": offset, "after": offset - 1}
+        await predecessor.execute(writer_module._MOVE_OFFSET, place)
+        asked = asyncio.create_task(store.Writer(database).offset("main"))
+        async with asyncio.timeout(60):
+            while not asked.done() and not await fetch(database, "SELECT FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert await asked == offset
+
+
 ) -> None:
     await writer.commit(make_commit(1, make_batch(6)))
     again = make_batch(9)  # the first six are the same
