@@ -150,7 +150,6 @@ class Pipeline:
 
     # -- the road --------------------------------------------------------------------------------------------------
 
-    async def _take(self, groups: Sequence[Group], without: NDArray[np.intp] | None = None) -> None:
     async def _store(self, groups: Sequence[Group]) -> None:
         """What was read, which may not be all that follows, and may not be what follows in the database by now."""
         self.status.counts["groups_missing"] += groups[-1].offset - self.status.offset - len(groups)
@@ -161,6 +160,7 @@ class Pipeline:
             self.status.counts["offset_moved"] += 1
             await self._patiently(self._restore)
 
+    async def _take(self, groups: Sequence[Group], without: NDArray[np.intp] | None = None) -> None:
         """The road of a run of groups, from bytes to bus. ``without``: rows of their records that cannot be read.
 
         Raises:  OffsetMoved: the database is not where these groups begin.
@@ -180,9 +180,9 @@ class Pipeline:
             reason = "storage_refused" if isinstance(error, REFUSED) else "digest_failed"
             self.status.counts[reason] += 1
             await self._patiently(self._restore)  # memory had moved on
-            await self._take_apart(groups, without, reason)
             if self.status.offset != begin:
                 raise OffsetMoved(f"the journal was stored up to {begin}, now up to {self.status.offset}") from error
+            await self._take_apart(groups, without, reason)
         else:
             self._count(digest, stored)
             self._publish(digest, commit, stored)
@@ -250,6 +250,7 @@ class Pipeline:
         return Commit(
             journal=self._journal.name,
             offset=digest.offset,
+            after=self.status.offset,
             positions=digest.positions,
             alarm_changes=evaluation.changes,
             rule_states=evaluation.states,
@@ -265,7 +266,6 @@ class Pipeline:
         """Something in the groups cannot be read or stored: find it, so that it alone goes to quarantine."""
         if len(groups) > 1:
             for group in groups:
-            after=self.status.offset,
                 await self._take([group])
             return
         if without is None:

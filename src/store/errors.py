@@ -31,7 +31,6 @@ class MigrationError(StoreError):
     """The schema in the database does not fit the migrations of this program."""
 
 
-class DatabaseUnavailable(psycopg.OperationalError):
 class OffsetMoved(StoreError):
     """The journal is stored up to another offset than the commit was made for: read that offset again, go on there.
 
@@ -40,6 +39,7 @@ class OffsetMoved(StoreError):
     """
 
 
+class DatabaseUnavailable(psycopg.OperationalError):
     """No connection could be had in time; the message names the server and the last reason."""
 
 

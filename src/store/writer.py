@@ -44,9 +44,9 @@ _MOVE_OFFSET: Final = (
     'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", updated_at = now() '
     'WHERE old."offset" < excluded."offset" AND (%(after)s::bigint IS NULL OR old."offset" = %(after)s) RETURNING 1'
 )
-
 _BEGIN_OFFSET: Final = 'INSERT INTO journal_offsets (journal, "offset") VALUES (%s, 0) ON CONFLICT DO NOTHING'
 _OFFSET: Final = 'SELECT "offset" FROM journal_offsets WHERE journal = %s'
+
 
 @dataclass(slots=True)
 class Stored:
@@ -90,10 +90,10 @@ class Writer:
     async def offset(self, journal: str) -> int:
         """How far this journal is stored; 0 when nothing is: its offsets begin at 1.
 
-        Raises:  psycopg.OperationalError: the database is away.
         Waits for a transaction under way: a process that was killed may have sent a commit that the server is still at,
         and whoever goes on from the offset before that would store what is no position a second time.
 
+        Raises:  psycopg.OperationalError: the database is away.
         """
         async with self._database.connection() as connection:
             await connection.execute(_BEGIN_OFFSET, (journal,))  # waits for the one who inserts it
@@ -198,13 +198,6 @@ class Writer:
             self._unsure = (commit.journal, commit.offset, stored)
         return stored
 
-    async def _store_positions(
-        self, connection: AsyncConnection[Any], commit: Commit, distinct: NDArray[np.intp] | None, staged: bool
-    ) -> NDArray[np.bool_]:
-        batch = commit.positions if distinct is None else commit.positions.take(distinct)
-        rows = np.arange(len(commit.positions)) if distinct is None else distinct
-        data = encode_positions(batch, commit.offset)
-        fresh = np.zeros(len(commit.positions), np.bool_)
     async def _done_before(self, connection: AsyncConnection[Any], commit: Commit) -> Stored:
         """The offset would not move to the commit's: what the commit did when it was there."""
         row = await (await connection.execute(_OFFSET, (commit.journal,))).fetchone()
@@ -218,6 +211,13 @@ class Writer:
             return self._unsure[2]
         return Stored(np.zeros(len(commit.positions), np.bool_), already_done=True)
 
+    async def _store_positions(
+        self, connection: AsyncConnection[Any], commit: Commit, distinct: NDArray[np.intp] | None, staged: bool
+    ) -> NDArray[np.bool_]:
+        batch = commit.positions if distinct is None else commit.positions.take(distinct)
+        rows = np.arange(len(commit.positions)) if distinct is None else distinct
+        data = encode_positions(batch, commit.offset)
+        fresh = np.zeros(len(commit.positions), np.bool_)
         if not staged:
             await _copy(connection, _COPY, data)
             fresh[rows] = True

@@ -30,6 +30,7 @@ from fleet import (
     alarm_id,
 )
 from store import partitions
+from store import writer as writer_module
 from store.embedded import EmbeddedPostgres
 from store.queries import engine
 from store import writer as writer_module
@@ -102,8 +103,6 @@ async def test_journals_are_counted_apart(writer: store.Writer) -> None:
     assert [await writer.offset("main"), await writer.offset("other")] == [9, 2]
 
 
-async def test_repeats_of_what_is_stored_are_told_and_not_stored(
-    database: store.Database, writer: store.Writer
 async def test_what_follows_another_offset_than_the_one_that_is_stored_is_not_stored(
     database: store.Database, writer: store.Writer
 ) -> None:
@@ -138,6 +137,8 @@ async def test_the_offset_waits_for_a_transaction_under_way(
     assert await asked == offset
 
 
+async def test_repeats_of_what_is_stored_are_told_and_not_stored(
+    database: store.Database, writer: store.Writer
 ) -> None:
     await writer.commit(make_commit(1, make_batch(6)))
     again = make_batch(9)  # the first six are the same
