@@ -414,7 +414,7 @@ class Pipeline:
 
     def _database_down(self, error: Exception) -> None:
         if self.status.database_up:
-            log.error("the database is away; reports wait in the journal: %s", str(error).strip().splitlines()[0])
+            log.error("the database is away; reports wait in the journal: %s", in_short(error))
         self.status.database_up = False
         self.status.counts["database_retries"] += 1
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 
@@ -51,12 +52,24 @@ class Unstorable(psycopg.DataError):
     """Data that the server would not take: a column of the wrong type, a time outside 2000-2099."""
 
 
+_LIMIT_EXCEEDED: Final = "54"  # a class of SQLSTATEs: too long for an index, too deep; psycopg calls it operational
+
+
+def in_short(error: BaseException) -> str:
+    """The first line of what an error says, or its name when it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextmanager
 def blame() -> Iterator[None]:
     """See that an error says whether trying again can help: only what is in the data itself cannot be mended so."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.DataError, psycopg.IntegrityError):
+    except psycopg.OperationalError as error:
+        if (error.sqlstate or "").startswith(_LIMIT_EXCEEDED):
+            raise Unstorable(str(error)) from error
+        raise
+    except (psycopg.DataError, psycopg.IntegrityError):
         raise
     except psycopg.Error as error:
         raise DatabaseTrouble(f"the database refuses: {error}") from error

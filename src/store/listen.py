@@ -10,7 +10,8 @@ from typing import Final
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from store.pool import describe_dsn
+from store.errors import in_short
+from store.pool import describe_dsn, liveness
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,9 @@ class Listener:
                 await self._listen()
             except (psycopg.OperationalError, OSError) as error:
                 if not was_told:
-                    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                    logger.warning("the listening connection to %s is away: %s", describe_dsn(self._dsn), reason)
+                    logger.warning(
+                        "the listening connection to %s is away: %s", describe_dsn(self._dsn), in_short(error)
+                    )
                 was_told = self.connects == connects
             finally:
                 self.connected = False
@@ -69,7 +71,7 @@ class Listener:
 
     async def _listen(self) -> None:
         connection = await AsyncConnection.connect(
-            self._dsn, autocommit=True, connect_timeout=5, keepalives_idle=30, application_name="roadwarden listener"
+            self._dsn, autocommit=True, connect_timeout=5, application_name="roadwarden listener", **liveness(self._dsn)
         )
         try:
             for channel in self._channels:

@@ -25,6 +25,7 @@ import psycopg
 
 from store import partitions
 from store.errors import MigrationError
+from store.pool import liveness
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ PATIENCE_S: Final = 300.0  # how long the locks of one file are tried for
 FIRST_PAUSE_S: Final = 0.5  # no shorter than the lock's timeout: others have their turn at least half of the time
 LONGEST_PAUSE_S: Final = 5.0
 POLL_S: Final = 0.2
+CONNECT_S: Final = 10
 OLDEST_SERVER: Final = 14  # the newest thing we need is its multirange types
 OUTSIDE: Final = "-- outside a transaction"
 CONTRACT: Final = "contract_"
@@ -96,7 +98,7 @@ def migrate(
     """
     wanted = load_migrations() if migrations is None else list(migrations)
     applied: list[str] = []
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_S, **liveness(dsn)) as connection:
         if (version := connection.info.server_version // 10_000) < OLDEST_SERVER:
             raise MigrationError(f"PostgreSQL {OLDEST_SERVER} or newer is needed; the server is {version}")
         _be_alone(connection, sleep)

@@ -6,17 +6,44 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from store.errors import DatabaseUnavailable
+from store.errors import DatabaseUnavailable, in_short
 
 logger = logging.getLogger(__name__)
 # The pool warns at every attempt while the database is away; we tell once when it goes and once when it is back.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+LIVENESS: Final = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""Of connections over TCP: that the server's host is gone without a word is found out in half a minute; Linux alone
+takes a quarter of an hour, in which nothing would be stored although another server may have taken its place."""
+
+# The server, too, has to find out that we are gone: else our last transaction keeps its locks from our next one for two
+# hours. And "committed" must mean on disk, whatever the database's default: the journal forgets what is committed.
+_SESSION: Final = """
+SELECT set_config(name, value, false) FROM (VALUES ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'),
+    ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '60000'), ('synchronous_commit', 'on')) AS s(name, value)
+WHERE name <> 'synchronous_commit' OR current_setting(name) = 'off'
+"""
+
+
+def liveness(dsn: str) -> dict[str, Any]:
+    """LIVENESS, but for what the DSN itself says."""
+    try:
+        said = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        said = {}
+    return {name: value for name, value in LIVENESS.items() if name not in said}
+
+
+async def _configure(connection: AsyncConnection) -> None:
+    await connection.execute(_SESSION)
+    await connection.commit()
 
 
 def describe_dsn(dsn: str) -> str:
@@ -55,7 +82,8 @@ class Database:
             # Short, so that the pause between its attempts (it doubles) stays short too; the next who asks starts anew.
             reconnect_timeout=3.0,
             check=AsyncConnectionPool.check_connection,
-            kwargs={"application_name": name, "connect_timeout": max(2, int(timeout_s)), "keepalives_idle": 30},
+            configure=_configure,
+            kwargs={"application_name": name, "connect_timeout": max(2, int(timeout_s)), **liveness(dsn)},
             name=name,
         )
 
@@ -124,7 +152,7 @@ class Database:
             await connection.close()
             reason = "it answers again"
         except (psycopg.OperationalError, TimeoutError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+            reason = in_short(error)
         self._note_down(reason)
         return f"{self._where} gave no connection within {self.timeout_s:g} s: {reason}"
 

@@ -10,7 +10,7 @@ import pytest
 
 import store
 from store.embedded import EmbeddedPostgres
-from store.pool import describe_dsn
+from store.pool import describe_dsn, liveness
 from tests.postgres import FAST
 
 
@@ -33,6 +33,21 @@ async def test_a_block_is_a_transaction(postgresql_database: store.Database) -> 
             await connection.execute("INSERT INTO vehicles (plate) VALUES ('lost')")
             raise ZeroDivisionError
     assert await plates() == [("kept",)]
+
+
+async def test_committed_means_on_disk_whatever_the_database_says(database: store.Database) -> None:
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT setting, reset_val FROM pg_settings WHERE name = 'synchronous_commit'"
+        )
+        assert await cursor.fetchone() == ("on", "off")  # of servers for tests nothing has to outlive them
+
+
+def test_who_is_gone_is_found_out_soon_unless_the_dsn_says_otherwise() -> None:
+    assert liveness("postgresql://db.example/fleet")["tcp_user_timeout"] == 30_000
+    found = liveness("host=db.example tcp_user_timeout=0 keepalives_idle=60")
+    assert sorted(found) == ["keepalives_count", "keepalives_interval"]
+    assert liveness("nonsense") == liveness("")
 
 
 async def test_a_server_that_is_not_there() -> None:

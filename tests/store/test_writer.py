@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from psycopg import AsyncConnection
 
 import store
 from fleet import (
+    CHINA,
     AlarmChange,
     ChangeKind,
     CommandAnswer,
@@ -33,8 +35,7 @@ from store import partitions
 from store import writer as writer_module
 from store.embedded import EmbeddedPostgres
 from store.queries import engine
-from store import writer as writer_module
-from store.values import to_datetime
+from store.values import to_datetime, to_us
 from store.writer import distinct_rows
 from tests.postgres import bin_dir_of
 from tests.store.batches import DAY, NOON_US, SECOND, make_batch, make_commit, typical_batch
