@@ -93,16 +93,21 @@ def _last_with(
     return np.where(known, having[at], rows), known
 
 
+# A live fix whose alarm late data has told already (the terminal sent its store first) makes the same id. It is news
+# all the same, so the row becomes the live episode's. The other way round nothing changes.
 _BEGIN: Final = """
-INSERT INTO alarms (id, vehicle_id, terminal_id, rule, severity, source, late, begin_time, updated_time, latitude_deg,
-                    longitude_deg, speed_kmh, facts)
+INSERT INTO alarms AS a (id, vehicle_id, terminal_id, rule, severity, source, late, begin_time, updated_time,
+                         latitude_deg, longitude_deg, speed_kmh, facts)
 SELECT c.id, c.vehicle_id, c.terminal_id, c.rule, c.severity, c.source, c.late, c.begin_time, c.updated_time,
        c.latitude_deg, c.longitude_deg, c.speed_kmh, c.facts
 FROM jsonb_to_recordset(%s::jsonb) AS c(id uuid, vehicle_id integer, terminal_id integer, rule text, severity smallint,
      source text, late boolean, begin_time timestamptz, updated_time timestamptz, latitude_deg double precision,
      longitude_deg double precision, speed_kmh real, facts jsonb)
 JOIN vehicles v ON v.id = c.vehicle_id
-ON CONFLICT (id) DO NOTHING RETURNING id
+ON CONFLICT (id) DO UPDATE SET late = false, end_time = NULL, updated_time = excluded.updated_time,
+    terminal_id = excluded.terminal_id, latitude_deg = excluded.latitude_deg, longitude_deg = excluded.longitude_deg,
+    speed_kmh = excluded.speed_kmh, severity = least(a.severity, excluded.severity), facts = a.facts || excluded.facts
+    WHERE a.late AND NOT excluded.late RETURNING id
 """
 # Only what the engine knows is touched: state, handler and steps belong to the operators, so nothing is reopened. A
 # live fix that comes again as late data makes the same id: what is said of it then must not touch the live episode.
@@ -131,7 +136,9 @@ async def alarm_changes(
     for change in changes:
         time = to_datetime(change.time_us)
         if change.kind is ChangeKind.BEGIN:
-            begins.setdefault(change.id, _begin_row(change))
+            before = begins.get(change.id)
+            if before is None or (before["late"] and not change.late):
+                begins[change.id] = _begin_row(change)
             continue
         update = updates.setdefault(
             (change.id, change.late),
