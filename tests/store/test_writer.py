@@ -340,6 +340,23 @@ async def test_a_late_repeat_does_not_touch_the_live_episode(
     assert await alarms(database) == [WHOLE]
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_live_episode_that_late_data_told_before_is_live(
+    database: store.Database, writer: store.Writer, together: bool
+) -> None:
+    """A terminal that sends its store first, and then the newest of it as a plain report."""
+    await add_vehicles(database, 1)
+    late = [replace(one, late=True, latitude_deg=1.0, facts={"late": 1}) for one in (BEGIN, END)]
+    last = replace(END, late=True, end_us=NOON_US + 3600 * SECOND)
+    commits = [[*late, BEGIN, UPDATE, last]] if together else [late, [BEGIN], [UPDATE], [last], [BEGIN]]
+    for offset, changes in enumerate(commits, 1):
+        await writer.commit(make_commit(offset, alarm_changes=changes))
+    query = "SELECT late, end_time, latitude_deg, facts->'max_speed_kmh' FROM alarms"
+    assert await fetch(database, query) == [(False, None, 41.8, 104)]
+    await writer.commit(make_commit(9, alarm_changes=[END]))
+    assert await fetch(database, query) == [(False, to_datetime(NOON_US + 8 * SECOND), 41.8, 104)]
+
+
 async def test_doing_it_again_changes_nothing(database: store.Database, writer: store.Writer) -> None:
     await add_vehicles(database, 1)
     for offset in (1, 2):
