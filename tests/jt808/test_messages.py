@@ -190,6 +190,14 @@ def test_a_bad_item_costs_that_item() -> None:
     assert message.items == (UnreadItem(b"short", "short"), report, UnreadItem(good[:9], "short"))
 
 
+@pytest.mark.parametrize("cut", [b"\0\x1c" + bytes(27), b"\0\x1c", b"\0"])
+def test_an_item_that_is_cut_off_is_not_lost_without_a_word(cut: bytes) -> None:
+    good = encode_body(LocationReport(0, 0, 41.0, 123.0, 0, 0.0, 0, datetime(2022, 7, 20, tzinfo=UTC)), Edition.V2013)
+    message = decode_body(0x0704, Edition.V2013, b"\0\2\0\0\x1c" + good + cut)
+    assert isinstance(message, BulkLocationReport)
+    assert message.items[1:] == (UnreadItem(cut if len(cut) < 3 else cut[2:], "short"),)
+
+
 @pytest.mark.parametrize("body", [b"", b"\0\1", b"\0\1\0", b"\0\1\0\0\0"])
 def test_a_bulk_report_of_nothing_is_an_error(body: bytes) -> None:
     with pytest.raises(BodyError):

@@ -129,8 +129,8 @@ def split_bulk(body: bytes | memoryview) -> tuple[int, list[tuple[int, int]]]:
     """Find the reports in a 0x0704.
 
     Returns: (kind, [(offset, length) of each 0x0200 body, from the first byte of ``body``]). The body is walked to its
-             end whatever the count before it says. A last item that runs past the end is given as far as it goes, and
-             so is half a length; empty items are left out.
+             end whatever the count before it says. A last item that runs past the end is given as far as it goes, be
+             it no further than its length, or half of that; empty items are left out.
     Raises:  BodyError: there is no item at all.
     """
     if len(body) < 3:
@@ -152,6 +152,8 @@ def _bulk_pieces(raw: bytes | memoryview, position: int) -> list[tuple[int, int]
         position += 2
         if present := min(length, end - position):
             pieces.append((position, present))
+        elif length:
+            pieces.append((position - 2, 2))
         position += length
     return pieces
 
