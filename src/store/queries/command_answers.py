@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from fleet import CommandAnswer, CommandChanged
 from store.queries import command_transfers
-from store.queries.command_queue import ACKNOWLEDGED, events_of
+from store.queries.command_queue import ANSWER_BY, events_of
 from store.values import json_text
 
 RESULT_TEXTS: Final = {1: "failed", 2: "message wrong", 3: "not supported"}
@@ -94,6 +94,7 @@ async def apply_answers(connection: AsyncConnection[Any], answers: Sequence[Comm
             meant[number - 1] = command
     changed: list[tuple[UUID, UUID | None]] = []
     states: dict[UUID, str] = {}
+    rows: list[dict[str, Any]] = []
     confirmed: dict[UUID, tuple[_Candidate, set[int]]] = {}
     for number, command in sorted(meant.items()):
         answer, state = answers[number], states.get(command.id, command.state)
@@ -106,9 +107,11 @@ async def apply_answers(connection: AsyncConnection[Any], answers: Sequence[Comm
             package = ((answer.request_serial_no or 0) - command.serial_no) % 65536 + 1
             confirmed.setdefault(command.id, (command, set()))[1].add(package)
         elif (now := _outcome(answer, state)) != state:
-            await _store_answer(connection, command.id, answer, now)
+            rows.append(_row(command.id, answer, now))
             states[command.id] = now
             changed.append((command.id, command.group_id))
+    if rows:
+        await connection.cursor().executemany(_STORE.encode(), rows)  # in one go: many may answer at once
     for command, packages in confirmed.values():
         state = states.get(command.id, command.state)
         if state in OPEN and await command_transfers.confirm(
@@ -128,19 +131,23 @@ def _outcome(answer: CommandAnswer, state: str) -> str:
     return "acknowledged" if answer.result == 0 else "refused"
 
 
-async def _store_answer(connection: AsyncConnection[Any], command_id: UUID, answer: CommandAnswer, state: str) -> None:
-    reason = ""
-    if state == "refused":
-        said = answer.refusal or RESULT_TEXTS.get(answer.result or -1, f"result {answer.result}")
-        reason = f"the terminal says: {said}"
+_STORE: Final = (
+    "UPDATE commands SET state = %(state)s, reason = %(reason)s, result = coalesce(%(result)s, result),"
+    " answer = coalesce(%(answer)s::jsonb, answer), updated_at = now(), progress = CASE WHEN progress ? 'arrived'"
+    " AND %(total)s::int IS NOT NULL THEN progress || jsonb_build_object('total', %(total)s::int) ELSE progress END,"
+    f" answer_by = CASE WHEN %(state)s = 'acknowledged' THEN {ANSWER_BY} END WHERE id = %(id)s"
+)
+
+
+def _row(command_id: UUID, answer: CommandAnswer, state: str) -> dict[str, Any]:
+    """For `_STORE`."""
+    said = answer.refusal or RESULT_TEXTS.get(answer.result or -1, f"result {answer.result}")
     media_ids = (answer.answer or {}).get("media_ids")
-    total = len(media_ids) if isinstance(media_ids, list) else None
-    await connection.execute(
-        "UPDATE commands SET state = %s, reason = %s, result = coalesce(%s, result),"
-        " answer = coalesce(%s::jsonb, answer), updated_at = now(), progress = CASE WHEN progress ? 'arrived'"
-        " AND %s::int IS NOT NULL THEN progress || jsonb_build_object('total', %s::int) ELSE progress END, "
-        + (ACKNOWLEDGED if state == "acknowledged" else "answer_by = NULL")
-        + " WHERE id = %s",
-        (state, reason, answer.result, None if answer.answer is None else json_text(answer.answer), total, total,
-         command_id),
-    )  # fmt: skip
+    return {
+        "id": command_id,
+        "state": state,
+        "reason": f"the terminal says: {said}" if state == "refused" else "",
+        "result": answer.result,
+        "answer": None if answer.answer is None else json_text(answer.answer),
+        "total": len(media_ids) if isinstance(media_ids, list) else None,
+    }

@@ -64,10 +64,8 @@ COLUMNS: Final = (
 MAX_EXPIRED: Final = 2000
 """Of a statement. A group of 100,000 that nobody was there for is given up in bites: there are others to send to."""
 
-ACKNOWLEDGED: Final = (
-    "answer_by = CASE WHEN answer_ids = '{}' THEN NULL ELSE now() + make_interval(secs => answer_within_s) END"
-)
-"""What else is set where the state becomes `acknowledged`: until when a dedicated answer may come."""
+ANSWER_BY: Final = "CASE WHEN answer_ids <> '{}' THEN now() + make_interval(secs => answer_within_s) END"
+"""Until when a dedicated answer may come, where the state becomes `acknowledged`."""
 
 
 # The pipeline's transaction locks rows in the order in which answers came. Who changes many at once here does not wait

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from store.queries.command_queue import ACKNOWLEDGED, COLUMNS, QueuedCommand
+from store.queries.command_queue import ANSWER_BY, COLUMNS, QueuedCommand
 
 
 def ranges(packages: Iterable[int]) -> str:
@@ -46,7 +46,7 @@ async def confirm(
     cursor = await connection.execute(
         "UPDATE commands SET progress = CASE WHEN %s THEN progress || jsonb_build_object('acknowledged', %s::int)"
         " ELSE progress END, updated_at = now()"
-        + (", state = 'acknowledged', result = 0, reason = '', " + ACKNOWLEDGED if is_there else "")
+        + (", state = 'acknowledged', result = 0, reason = '', answer_by = " + ANSWER_BY if is_there else "")
         + " WHERE id = %s",
         (row is not None, count, command_id),
     )
