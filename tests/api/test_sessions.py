@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+
 import pytest
 
 import store
-from api import ensure_admin
+from api import Services, ensure_admin
 from api.users.passwords import Throttle
+from tests.api.live import AwayDatabase
 from tests.api.support import PASSWORD, Api, Seed, assert_problem
 
 
@@ -89,6 +93,29 @@ async def test_after_five_failures_one_waits(api: Api, seed: Seed) -> None:
         now[0] += 1.0
         answer = await client.post("/api/v1/sessions", json={"username": "zhang", "password": PASSWORD})
         assert answer.status_code == 201
+
+
+async def test_guesses_at_the_same_time_are_not_free(api: Api, seed: Seed) -> None:
+    await seed.user("operator", "zhang")
+    api.app.state.throttle = Throttle(clock=lambda: 100.0)
+    wrong = {"username": "zhang", "password": "wrong"}
+    async with api.client() as client:
+        answers = await asyncio.gather(*[client.post("/api/v1/sessions", json=wrong) for _ in range(20)])
+    assert Counter(answer.status_code for answer in answers) == {401: 5, 429: 15}
+
+
+async def test_what_could_not_be_judged_is_no_wrong_guess(
+    api: Api, seed: Seed, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await seed.user("operator", "zhang")
+    right = {"username": "zhang", "password": PASSWORD}
+    async with api.client() as client:
+        with monkeypatch.context() as away:
+            away.setattr(services, "database", AwayDatabase(services.database))
+            services.database.is_away = True  # type: ignore[attr-defined]
+            for _ in range(10):
+                assert_problem(await client.post("/api/v1/sessions", json=right), 503, "database-away")
+        assert (await client.post("/api/v1/sessions", json=right)).status_code == 201
 
 
 def test_the_wait_doubles_to_a_minute_and_is_forgotten() -> None:

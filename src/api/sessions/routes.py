@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.deps import COOKIE, PasswordsDep, ServicesDep, ThrottleDep, Viewer, hash_token, peer_of
 from api.problems import ProblemError, invalid
+from api.services import Services
 from api.sessions.schemas import PasswordChange, SignIn
+from api.users.passwords import Passwords, Throttle
 from api.users.schemas import User
 from store.queries import audit, users
 
@@ -28,20 +30,11 @@ async def sign_in(
 ) -> Any:
     """Sign in. The answer to a wrong name and to a wrong password is the same, and takes the same time."""
     peer = peer_of(request)
-    wait_s = throttle.wait_s(body.username, peer)
-    if wait_s:
-        seconds = math.ceil(wait_s)
-        detail = f"Too many wrong sign-ins; try again in {seconds} s."
-        raise ProblemError(429, "too-many-sign-ins", detail, headers={"Retry-After": str(seconds)})
-    async with services.database.connection() as connection:
-        user = await users.credentials(connection, body.username)
-    is_right = await passwords.verify(user["password_hash"] if user else None, body.password)
-    if user is None or not is_right or user["disabled"]:
-        throttle.failed(body.username, peer)
+    user = await _proven(services, passwords, throttle, body.username, peer, body.password)
+    if user is None:
         async with services.database.connection() as connection:
             await audit.record(connection, user_id=None, username=body.username, peer=peer, action="session.refuse")
         raise ProblemError(401, "wrong-sign-in", "User name or password is wrong.")
-    throttle.succeeded(body.username, peer)
 
     token = secrets.token_urlsafe(32)
     async with services.database.connection() as connection:
@@ -77,23 +70,41 @@ async def sign_out(response: Response, request: Request, services: ServicesDep, 
 @router.put("/current/password", status_code=204)
 async def change_own_password(
     body: PasswordChange,
-    request: Request,
     services: ServicesDep,
     actor: Viewer,
     passwords: PasswordsDep,
     throttle: ThrottleDep,
 ) -> None:
     """Change one's own password; every other sign-in of this user ends."""
-    if wait_s := throttle.wait_s(actor.username, actor.peer):
-        headers = {"Retry-After": str(math.ceil(wait_s))}
-        raise ProblemError(429, "too-many-sign-ins", "Too many wrong passwords; wait a little.", headers=headers)
-    async with services.database.connection() as connection:
-        user = await users.credentials(connection, actor.username)
-    if user is None or not await passwords.verify(user["password_hash"], body.current_password):
-        throttle.failed(actor.username, actor.peer)
+    if await _proven(services, passwords, throttle, actor.username, actor.peer, body.current_password) is None:
         raise invalid("current_password", "is wrong")
     password_hash = await passwords.hash(body.new_password)
     async with services.database.connection() as connection:
         await users.update(connection, actor.user_id, password_hash=password_hash)
         await users.end_sessions_of(connection, actor.user_id, but=actor.token_hash)
         await actor.record(connection, "user.change_own_password", actor.username)
+
+
+async def _proven(
+    services: Services, passwords: Passwords, throttle: Throttle, username: str, peer: str, password: str
+) -> dict[str, Any] | None:
+    """The user of this name whose password this is; None: there is none, or they are disabled.
+
+    Raises:  ProblemError: 429, too many were wrong.
+    """
+    if wait_s := throttle.wait_s(username, peer):
+        seconds = math.ceil(wait_s)
+        detail = f"Too many wrong passwords; try again in {seconds} s."
+        raise ProblemError(429, "too-many-sign-ins", detail, headers={"Retry-After": str(seconds)})
+    throttle.failed(username, peer)  # until it is known better: those that come at the same time must not all go free
+    try:
+        async with services.database.connection() as connection:
+            user = await users.credentials(connection, username)
+        is_right = await passwords.verify(user["password_hash"] if user else None, password)
+    except Exception:  # no database, or too much to do: it was not judged
+        throttle.take_back(username, peer)
+        raise
+    if user is None or not is_right or user["disabled"]:
+        return None
+    throttle.succeeded(username, peer)
+    return user

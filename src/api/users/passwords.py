@@ -107,5 +107,11 @@ class Throttle:
             self._failures.popitem(last=False)
             self.evicted += 1
 
+    def take_back(self, username: str, address: str) -> None:
+        """What ``failed`` counted last was no wrong guess after all."""
+        entry = self._failures.get((username, address))
+        if entry is not None:
+            entry.count -= 1
+
     def succeeded(self, username: str, address: str) -> None:
         self._failures.pop((username, address), None)
