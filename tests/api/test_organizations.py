@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from tests.api.support import Seed, assert_problem
@@ -36,3 +38,31 @@ async def test_create_change_delete(operator: httpx.AsyncClient, seed: Seed) -> 
     assert moved.json()["name"] == "集团"
     assert (await operator.delete(f"{PATH}/{group['id']}")).status_code == 204
     assert_problem(await operator.get(f"{PATH}/{group['id']}"), 404, "not-found")
+
+
+async def waiting(seed: Seed) -> None:
+    """Until somebody waits for the organizations."""
+    question = "SELECT count(*) FROM pg_locks WHERE relation = 'organizations'::regclass AND NOT granted"
+    async with asyncio.timeout(60):
+        while not await seed.one(question):  # noqa: ASYNC110  # what is waited for has no event of its own
+            await asyncio.sleep(0.005)
+
+
+async def test_a_parent_that_is_just_being_deleted_is_none(operator: httpx.AsyncClient, seed: Seed) -> None:
+    parent = (await operator.post(PATH, json={"name": "集团"})).json()["id"]
+    async with seed.database.connection() as connection:
+        await connection.execute("DELETE FROM organizations")
+        asked = asyncio.create_task(operator.post(PATH, json={"name": "分公司", "parent_id": parent}))
+        await waiting(seed)
+    assert_problem(await asked, 422, "validation", "parent_id")
+
+
+async def test_an_import_finds_the_organization_that_was_just_made(operator: httpx.AsyncClient, seed: Seed) -> None:
+    async with seed.database.connection() as connection:
+        await connection.execute("INSERT INTO organizations (name) VALUES ('快运')")
+        sheet = "车牌号,车牌颜色,所属企业\n辽A1,2,快运\n".encode()
+        headers = {"content-type": "text/csv"}
+        asked = asyncio.create_task(operator.post("/api/v1/vehicles/import", content=sheet, headers=headers))
+        await waiting(seed)
+    answer = await asked
+    assert (answer.status_code, answer.json()["organizations_created"]) == (200, [])

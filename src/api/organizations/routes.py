@@ -31,6 +31,7 @@ async def list_organizations(
 @router.post("", status_code=201, response_model=Organization)
 async def create_organization(body: NewOrganization, services: ServicesDep, actor: Operator) -> Any:
     async with services.database.connection() as connection:
+        await organizations.lock(connection)
         await _check_parent(connection, None, body.parent_id)
         organization_id = await organizations.insert(connection, name=body.name, parent_id=body.parent_id)
         if organization_id is None:

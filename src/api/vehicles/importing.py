@@ -76,6 +76,7 @@ async def import_vehicles(database: Database, actor: Actor, content: bytes, *, d
     sheet = await asyncio.to_thread(parse, content)
     _refuse_when_faulty(sheet)
     async with database.connection() as connection:
+        await organizations.lock(connection)
         known = await vehicles.lock_all(connection)
         new_organizations = await _resolve_organizations(connection, sheet)
         to_insert, to_update, moved = await _compare(connection, sheet, known)

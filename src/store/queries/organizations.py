@@ -33,7 +33,7 @@ async def exists(connection: AsyncConnection[Any], organization_id: int) -> bool
 
 
 async def lock(connection: AsyncConnection[Any]) -> None:
-    """One change of the tree at a time, so that two cannot make a circle."""
+    """One change at a time, so that two cannot make a circle, a name twice, or part of what is being deleted."""
     await connection.execute("LOCK TABLE organizations IN SHARE ROW EXCLUSIVE MODE")
 
 
