@@ -65,6 +65,14 @@ async def test_who_is_on_record_stays(admin: httpx.AsyncClient, seed: Seed) -> N
         assert_problem(answer, 422, "validation", name)
 
 
+async def test_who_was_handed_an_alarm_stays(admin: httpx.AsyncClient, seed: Seed) -> None:
+    alarm_id = await seed.alarm(await seed.vehicle("辽A1"))
+    heir = await seed.user("operator", "zhang")
+    assert (await admin.post(f"/api/v1/alarms/{alarm_id}/claim")).status_code == 200
+    assert (await admin.post(f"/api/v1/alarms/{alarm_id}/transfer", json={"user_id": heir})).status_code == 200
+    assert_problem(await admin.delete(f"/api/v1/users/{heir}"), 409, "user-has-history", "zhang")
+
+
 async def test_the_last_administrator_stays(admin: httpx.AsyncClient, seed: Seed) -> None:
     path = f"/api/v1/users/{admin.headers['x-user-id']}"
     assert_problem(await admin.delete(path), 409, "last-admin")

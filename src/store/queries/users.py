@@ -88,6 +88,7 @@ async def has_history(connection: AsyncConnection[Any], user_id: int) -> bool:
     """Whether alarms or commands name this user: then the name must stay."""
     cursor = await connection.execute(
         "SELECT EXISTS (SELECT FROM alarm_steps WHERE user_id = %(id)s)"
+        " OR EXISTS (SELECT FROM alarms WHERE claimed_by = %(id)s)"  # handed over to them: no step of theirs
         " OR EXISTS (SELECT FROM commands WHERE %(id)s IN (created_by, confirmed_by))"
         " OR EXISTS (SELECT FROM command_groups WHERE %(id)s IN (created_by, confirmed_by))",
         {"id": user_id},
