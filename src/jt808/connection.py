@@ -313,7 +313,7 @@ class TerminalConnection(LinkSender):
         """The message is on disk: answer success, to each package when it came in several. Then `data_to_send()`.
         Nothing happens when nobody is authenticated any more."""
         message_id = message.message_id
-        if message_id in NEVER_ANSWERED or self._plain is None:
+        if message_id in NEVER_ANSWERED:
             return
         if not message.package_serials:
             self._general_answer(message_id, message.serial_no, 0)
@@ -322,7 +322,7 @@ class TerminalConnection(LinkSender):
                 self._general_answer(message_id, serial_no, 0)
             if self._reassembler is not None:
                 self._reassembler.stored(message_id, message.serial_no)
-        if message_id == 0x0801 and len(message.body) >= 4:
+        if message_id == 0x0801 and len(message.body) >= 4 and self._plain is not None:
             self._answer_media(message.body[:4], message.serial_no)
 
     def accept_registration(self, header: Header, auth_code: str, edition: Edition | None = None) -> None:

@@ -92,8 +92,11 @@ def decode(data: bytes) -> None:
 _STEP: Final = struct.Struct(">BBHHHB")
 
 
+LOGS_IN: Final = 0xF0
+
+
 def reassemble(data: bytes) -> None:
-    """Packages and moments of time, eight bytes and a body each."""
+    """Packages, moments of time, and logins in between, eight bytes and a body each."""
     budget = Budget(6000)
     first, second = (Reassembler(max_bytes=5000, max_sets=3, max_age_s=60, budget=budget) for _ in range(2))
     now, at = 0.0, 0
@@ -109,6 +112,13 @@ def reassemble(data: bytes) -> None:
                 assert 0 < len(missing.package_nos) <= 125
             reassembler.dropped.clear()
             continue
+        if what & 6 == 4 and message >= LOGS_IN:
+            if message & 1:
+                reassembler.link_ended()
+            reassembler.logged_in(serial_no, now)
+            continue
+        if not 0 < number <= total:
+            continue  # parse_header refuses it
         header = Header(0x0700 | message, Edition.V2013, "0" * 12, serial_no, len(body), 0, True, total, number)
         got = reassembler.add(header, body, now)
         if isinstance(got, Assembled):
