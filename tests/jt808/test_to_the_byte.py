@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jt808 import BodyError, Edition, body_edition, decode_body, encode_body
@@ -70,7 +70,8 @@ def check(message_id: int, edition: Edition, body: bytes) -> None:
         message = decode_body(message_id, edition, body)
     except BodyError:
         return
-    assume(NOT_A_CHARACTER not in repr(message))  # bytes that were no text are not written again
+    if NOT_A_CHARACTER in repr(message):
+        return  # bytes that were no text are not written again
     again = encode_body(message, body_edition(message_id, edition, body))
     if again == body or dialect_of(row, edition, body):
         return

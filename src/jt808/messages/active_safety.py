@@ -63,7 +63,8 @@ _TYRE: Final = bits(
 
 @dataclass(frozen=True, slots=True)
 class AlarmIdentifier:
-    """Names one alarm and its attachments (报警标识号); to be sent back in a 0x9208 as it came.
+    """Names one alarm and its attachments (报警标识号); to be sent back in a 0x9208 as it came: one whose id is padded
+    otherwise than with 00 behind, or whose time is none, in the bytes of the item and not in this.
 
     ``sequence_no`` counts the alarms of the same second from 0. ``reserved`` is one byte, in the form of Yue-biao two.
     """

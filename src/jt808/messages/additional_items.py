@@ -81,7 +81,8 @@ class ItemType:
 
 
 TYRES: Final = 30
-"""What item 0x05 holds, a byte each; 0xFF where there is none."""
+"""What item 0x05 holds, a byte each; 0xFF where there is none. The standard prints Pa, which one byte cannot be, and
+makers differ: the bytes are given without a unit."""
 
 _VIDEO_BITS = {
     0: "signal_lost", 1: "signal_covered", 2: "storage_fault", 3: "other_fault", 4: "passenger_overload",
