@@ -28,7 +28,7 @@ from ingest.media_janitor import MediaJanitor
 from ingest.pipeline import Pipeline, wall_clock_us
 from ingest.preview import Preview
 from roadwarden.first_password import FirstPassword
-from roadwarden.parts import engine_defaults, media_path, plausible
+from roadwarden.parts import engine_defaults, firmware_folder, media_path, plausible
 from roadwarden.process import CannotStart, tell_parent
 from roadwarden.retention import Retention
 from roadwarden.settings import Settings
@@ -39,7 +39,6 @@ log = logging.getLogger("roadwarden.core")
 
 FLEET_CHANNEL: Final = "roadwarden_fleet"
 COMMAND_CHANNEL: Final = "roadwarden_commands"
-FIRMWARE_FOLDER: Final = "firmware"  # under the data directory, a file named by its content each
 RETRY_S: Final = 0.5
 MIGRATE_AGAIN_S: Final = 5.0
 NO_SCHEMA: Final = "the schema is not there yet"
@@ -58,6 +57,8 @@ class Core:
         self._dsn = settings.database_url.get_secret_value()
         self.bus = Bus()
         self.database = store.Database(self._dsn)
+        # Its own: requests that wait for one another's locks must not take the connections reports are stored by.
+        self.web_database = store.Database(self._dsn, name="roadwarden web")
         self.control = ControlClient(control_path(settings.data_dir))
         self.journal = SqliteJournalReader(journal_path(settings.data_dir), wake=self.control.journal_wake)
         digester = Digester(Directory(), plausible(settings))
@@ -86,7 +87,7 @@ class Core:
                 timeout_s=settings.command_timeout_s,
                 attempts=settings.command_attempts,
                 upgrade_bytes_per_s=settings.upgrade_bytes_per_s,
-                firmware_dir=settings.data_dir / FIRMWARE_FOLDER,
+                firmware_dir=firmware_folder(settings),
             ),
         )
         self.forwarder = Forwarder(
@@ -130,6 +131,7 @@ class Core:
                 task.cancel()
         await asyncio.wait(tasks, timeout=2.5)
         await self.forwarder.stop()
+        await self.web_database.close()
         await self.database.close()
         for task in done - {stopping}:
             if not task.cancelled() and task.exception() is not None:
@@ -178,7 +180,8 @@ class Core:
         while True:
             try:
                 await asyncio.to_thread(store.migrate, self._dsn)
-                await self.database.open()
+                for database in (self.database, self.web_database):
+                    await database.open(wait=False)  # waiting would close it for good, were the database gone again
                 to_show = await ensure_admin(
                     self.database, password.get_secret_value() if password else None, first.make, first.untold()
                 )
@@ -221,14 +224,14 @@ class Core:
     def _services(self) -> Services:
         settings = self._settings
         return Services(
-            database=self.database,
+            database=self.web_database,
             bus=self.bus,
             settings=ApiSettings(
                 centre_name=settings.center_name,
                 version=version("roadwarden"),
                 command_two_persons=settings.command_two_persons,
                 command_group_per_s=settings.command_group_per_s,
-                firmware_dir=settings.data_dir / FIRMWARE_FOLDER,
+                firmware_dir=firmware_folder(settings),
                 max_firmware_bytes=settings.firmware_max_bytes,
                 allowed_origins=frozenset(settings.allowed_origins),
                 map=MapSettings(
@@ -255,22 +258,20 @@ class Core:
         ignored = {
             f"alarm_reports_ignored_total{{reason={why}}}": float(n) for why, n in self.pipeline.not_judged().items()
         }
-        lost = {f"bus_lost_total{{listener={one.name}}}": float(one.lost) for one in self.bus.subscriptions}
         sent = {f"commands_{name}_total": float(count) for name, count in self.commands.counts.items()}
+        forwarded = {f"forward_{name}_total": float(count) for name, count in self.forwarder.counts.items()}
         starts = {
             f"role_starts_total{{role={name}}}": float(role["starts"])
-        forwarded = {f"forward_{name}_total": float(count) for name, count in self.forwarder.counts.items()}
             for name, role in read_roles(self._settings.run_dir).items()
         }
         return (
             self._retention.metrics()
             | starts
             | sent
+            | forwarded
             | counts
             | failures
-            | forwarded
             | ignored
-            | lost
             | {"pipeline_journal_offset": float(status.offset)}
         )
 

@@ -24,6 +24,11 @@ def media_path(settings: Settings) -> Path:
     return settings.data_dir / "media"
 
 
+def firmware_folder(settings: Settings) -> Path:
+    """Where firmware packages are, a file named by its content each."""
+    return settings.data_dir / "firmware"
+
+
 def plausible(settings: Settings) -> Plausible:
     oldest = datetime(settings.oldest_year, 1, 1, tzinfo=CHINA).timestamp()
     return Plausible(ahead_us=int(settings.future_tolerance_s * 1e6), oldest_us=int(oldest * 1e6))

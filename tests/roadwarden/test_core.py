@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import store
 from roadwarden import core as core_module
 from roadwarden.core import Core
 from roadwarden.settings import load_settings
@@ -89,3 +91,38 @@ async def test_what_operators_are_told_is_kept_up_to_date(core: Core, monkeypatc
     assert core._services().notices() == core._notices
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
+
+
+async def test_a_database_that_goes_while_it_is_prepared_is_waited_for(
+    tmp_path: Path, postgresql_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = Core(load_settings(data_dir=tmp_path, database_url=postgresql_dsn))
+    troubles = [store.DatabaseUnavailable("gone again")] * 2
+    connection = store.Database.connection
+
+    def away_at_first(database: store.Database) -> Any:
+        if troubles:
+            raise troubles.pop()
+        return connection(database)
+
+    monkeypatch.setattr(store.Database, "connection", away_at_first)
+    monkeypatch.setattr(core_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(core_module, "tell_parent", lambda **_: None)
+    async with asyncio.timeout(60):
+        await core._prepare_database()
+    assert (await core._readiness())["schema"] is True
+    await core.web_database.close()
+    await core.database.close()
+
+
+async def test_requests_that_hold_all_connections_stop_nothing_else(tmp_path: Path, postgresql_dsn: str) -> None:
+    core = Core(load_settings(data_dir=tmp_path, database_url=postgresql_dsn))
+    for database in (core.database, core.web_database):
+        await database.open()
+    web = core._services().database
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(8):
+            await stack.enter_async_context(web.connection())
+        await core.database.ping()
+    await core.web_database.close()
+    await core.database.close()
