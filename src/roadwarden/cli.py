@@ -140,9 +140,10 @@ def bench() -> None:
 @app.command()
 def backup(
     target: Annotated[Path, typer.Argument(help="a new file")],
-    media: Annotated[bool, typer.Option(help="the media files, too, to FILE.media.tar")] = True,
+    media: Annotated[bool, typer.Option(help="the media files, too")] = True,
 ) -> None:
-    """Write the whole database to one file (pg_dump's custom format), the media files beside it; the server may run."""
+    """Write the whole database to one file (pg_dump's custom format), media and firmware to FILE.files.tar beside it;
+    the server may run."""
     settings = settings_or_exit()
     from roadwarden.maintenance import backup as run
 
@@ -151,7 +152,8 @@ def backup(
 
 @app.command()
 def restore(source: Annotated[Path, typer.Argument(help="a file that `backup` wrote")]) -> None:
-    """Fill an empty database, and the media folder, from a backup; refuses a database that holds data."""
+    """Fill an empty database, and the folders of media and firmware, from a backup; refuses a database that holds
+    data."""
     settings = settings_or_exit()
     from roadwarden.maintenance import restore as run
 

@@ -1,4 +1,4 @@
-"""`roadwarden migrate`, `backup`, `restore`: what is done to the whole database, and the media files with it."""
+"""`roadwarden migrate`, `backup`, `restore`: what is done to the whole database, and the files with it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import store
-from roadwarden.media_archive import archive_of, pack, unpack
-from roadwarden.parts import media_path
+from roadwarden.file_archive import Archived, Files, archive_of, pack, unpack
+from roadwarden.parts import firmware_folder, media_path
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
 from store.cluster import wheel_bin_dir
@@ -87,7 +87,7 @@ def migrate(settings: Settings) -> int:
 
 
 def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
-    """The database first, the media files afterwards: what a row of the dump refers to is in the archive."""
+    """The database first, the files afterwards: what a row of the dump refers to is in the archive."""
     program = _program(settings, "pg_dump")
     if program is None:
         return _fail("pg_dump is not here: install PostgreSQL's client programs (Debian: postgresql-client)")
@@ -102,35 +102,42 @@ def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
         return _fail(f"backup failed: {error}")
     os.replace(partial, target)
     print(f"{target}: {target.stat().st_size:,} bytes")
-    return _backup_media(settings, archive_of(target), with_media)
+    return _backup_files(settings, archive_of(target), with_media)
 
 
-def _backup_media(settings: Settings, archive: Path, with_media: bool) -> int:
-    folder = MediaFolder(media_path(settings))
+def _files(settings: Settings) -> Files:
+    return Files(MediaFolder(media_path(settings)), firmware_folder(settings))
+
+
+def _backup_files(settings: Settings, archive: Path, with_media: bool) -> int:
+    files = _files(settings)
     if not with_media:
-        print(f"left out: the media files in {folder.root}")
-        return 0
-    if not folder.root.is_dir():
-        print("there are no media files")
+        print(f"left out: the media files in {files.media.root}")
+    if next(files.names(with_media=with_media), None) is None:
+        print("there are no files to go with it")
         return 0
     try:
-        done = pack(folder, archive)
+        done = pack(files, archive, with_media=with_media)
     except OSError as error:
-        return _fail(f"the media files could not be written to {archive}: {error}; the database's dump is whole")
-    print(f"{archive}: {done.files:,} media files, {done.size_bytes:,} bytes")
+        return _fail(f"the files could not be written to {archive}: {error}; the database's dump is whole")
+    print(f"{archive}: {_said(done)}")
     return 0
 
 
-def _restore_media(settings: Settings, archive: Path) -> int:
+def _restore_files(settings: Settings, archive: Path) -> int:
     if not archive.is_file():
-        print(f"no media files: there is no {archive}")
+        print(f"no media and no firmware: there is no {archive}")
         return 0
     try:
-        done = unpack(MediaFolder(media_path(settings)), archive)
+        done = unpack(_files(settings), archive)
     except (OSError, tarfile.TarError) as error:
-        return _fail(f"the database is restored, its media files are not: {archive}: {error}")
-    print(f"{done.files:,} media files, {done.size_bytes:,} bytes" + (f"; {done.wrong} wrong" if done.wrong else ""))
+        return _fail(f"the database is restored, its files are not: {archive}: {error}")
+    print(_said(done) + (f"; {done.wrong} wrong" if done.wrong else ""))
     return 0
+
+
+def _said(done: Archived) -> str:
+    return f"{done.media:,} media files, {done.firmware:,} firmware packages, {done.size_bytes:,} bytes"
 
 
 def restore(settings: Settings, source: Path) -> int:
@@ -151,4 +158,4 @@ def restore(settings: Settings, source: Path) -> int:
     except (store.StoreError, psycopg.Error, OSError) as error:
         return _fail(f"restore failed: {error}")
     print("restored")
-    return _restore_media(settings, archive_of(source))
+    return _restore_files(settings, archive_of(source))
