@@ -34,3 +34,10 @@ export function word(prefix: string, value: string, values?: Record<string, stri
   const key = `${prefix}.${value}`
   return key in zh ? t(key as Key, values) : value
 }
+
+const MARKS = { '、': ', ', '，': ', ', '；': '; ', '：': ': ' }
+type Mark = keyof typeof MARKS
+
+/** The Chinese mark, or what stands for it in English. */
+export const mark = (chinese: Mark) => (isChinese.value ? chinese : MARKS[chinese])
+export const joined = (parts: readonly string[], chinese: Mark) => parts.join(mark(chinese))

@@ -2,7 +2,7 @@
 
 import { computed, shallowRef } from 'vue'
 import { api, type ParameterType } from '@/client'
-import { isChinese, t } from '@/l10n'
+import { isChinese, joined, t, word } from '@/l10n'
 
 export const parameterTypes = shallowRef<ParameterType[]>([])
 const byId = computed(() => new Map(parameterTypes.value.map((type) => [type.id, type])))
@@ -36,12 +36,16 @@ export function parameterValue(id: number, value: unknown): string {
   if (value === null || value === undefined) return '—'
   const choice = type?.choices?.find((one) => one.value === value)
   if (choice) return named(choice)
-  if (type?.type === 'flags' && typeof value === 'number') return value ? flagNames(type, value).join('、') : t('param.none')
-  if (typeof value === 'object') {
-    const names = new Map(type?.fields?.map((field) => [field.name, isChinese.value ? field.chinese : field.name]))
-    return Object.entries(value).map(([name, part]) => `${names.get(name) ?? name} ${String(part)}`).join('，')
-  }
+  if (type?.type === 'flags' && typeof value === 'number') return value ? joined(flagNames(type, value), '、') : t('param.none')
+  if (typeof value === 'object') return partsWords(value)
   return type?.unit ? `${String(value)} ${type.unit}` : String(value)
+}
+
+/** Parts of parts, as deep as they go. */
+function partsWords(value: unknown): string {
+  if (Array.isArray(value)) return joined(value.map((one) => (typeof one === 'object' ? `(${partsWords(one)})` : String(one))), '、')
+  if (typeof value !== 'object' || value === null) return typeof value === 'boolean' ? t(value ? 'format.yes' : 'format.no') : String(value)
+  return joined(Object.entries(value).map(([name, part]) => `${word('answer', name)} ${partsWords(part)}`), '，')
 }
 
 export function flagNames(type: ParameterType, value: number): string[] {

@@ -1,31 +1,21 @@
 import { ElMessage } from 'element-plus'
+import { h } from 'vue'
 import { ApiProblem } from '@/client'
-import { isChinese, t, word } from '@/l10n'
+import { problemWords } from './problems'
 
 export function say(message: string): void {
   ElMessage({ message, type: 'success', grouping: true, duration: 3000 })
 }
 
-/** What failed, and why in the server's own words. */
+/** What failed, and why. */
 export function complain(what: string, error: unknown): void {
-  ElMessage({ message: `${what}: ${reason(error)}`, type: 'error', grouping: true, duration: 8000, showClose: true })
+  const [words, detail] = reason(error).split('\n')
+  const message = detail ? h('div', [`${what}: ${words}`, h('small', { class: 'small-print' }, detail)]) : `${what}: ${words}`
+  ElMessage({ message, type: 'error', grouping: true, duration: 8000, showClose: true })
 }
 
+/** Why it failed; behind a line break what the server said of it, where that is not the same. */
 export function reason(error: unknown): string {
-  if (error instanceof ApiProblem) {
-    if (error.status === 0) return t('error.unreachable')
-    const fields = error.errors.map((e) => [e.field, e.message].filter(Boolean).join(' ')).join('; ')
-    return [knownProblem(error) || error.detail || error.title, fields].filter(Boolean).join(' — ')
-  }
+  if (error instanceof ApiProblem) return problemWords(error)
   return error instanceof Error ? error.message : String(error)
-}
-
-/** What happens often is said in the operator's language; '' for the rest, which the server words. */
-function knownProblem(error: ApiProblem): string {
-  if (!isChinese.value || !error.kind) return ''
-  const key = `problem.${error.kind}`
-  const values = Object.fromEntries(Object.entries(error.facts).map(([name, value]) => [name, String(value ?? '')]))
-  if (typeof error.facts.state === 'string') values.state = word('alarmState', error.facts.state)
-  const text = word('problem', error.kind, values)
-  return text === error.kind || text === key ? '' : text
 }
