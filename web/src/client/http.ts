@@ -25,6 +25,8 @@ export class ApiProblem extends Error {
 export type Query = Record<string, string | number | boolean | null | undefined>
 
 const BASE = '/api/v1/'
+/** Who says nothing for so long will not; a dead link must not hold up what waits for the answer. Files take their time. */
+const PATIENCE_MS = 30_000
 
 /** Asked when the server no longer knows us; resolves true once somebody signed in again. */
 let signInAgain: () => Promise<boolean> = () => Promise.resolve(false)
@@ -61,28 +63,31 @@ export async function request<T>(method: string, path: string, options: RequestO
     headers['Content-Type'] = 'application/json'
     body = JSON.stringify(options.body)
   }
-  let response: Response
-  try {
-    response = await fetch(url(path, options.query), { method, headers, body, credentials: 'same-origin' })
-  } catch (error) {
-    throw new ApiProblem(0, 'unreachable', error instanceof Error ? error.message : String(error))
-  }
+  const signal = typeof body === 'string' || body === undefined ? AbortSignal.timeout(PATIENCE_MS) : undefined
+  const response = await fetch(url(path, options.query), { method, headers, body, signal, credentials: 'same-origin' }).catch(unreachable)
   if (response.status === 401 && !options.isAnonymous && (await signInAgain())) {
     return request(method, path, options)
   }
   if (!response.ok) throw await problem(response)
   if (response.status === 204 || response.headers.get('content-length') === '0') return undefined as T
-  return (await response.json()) as T
+  return (await response.json().catch(unreachable)) as T
+}
+
+/** No answer, or one that broke off, or one of something that is not our server. */
+function unreachable(error: unknown): never {
+  throw new ApiProblem(0, 'unreachable', error instanceof Error ? error.message : String(error))
 }
 
 async function problem(response: Response): Promise<ApiProblem> {
+  const title = response.statusText || `HTTP ${response.status}`
+  const wait = { wait_s: response.headers.get('retry-after') ?? '' }
   try {
     const said = (await response.json()) as Record<string, unknown>
     const text = (name: string) => (typeof said[name] === 'string' ? said[name] : '')
     const kind = text('type').split(':').pop() ?? ''
-    return new ApiProblem(response.status, text('title') || response.statusText, text('detail'), fieldErrors(said.errors), kind, said)
+    return new ApiProblem(response.status, text('title') || title, text('detail'), fieldErrors(said.errors), kind, { ...wait, ...said })
   } catch {
-    return new ApiProblem(response.status, response.statusText, '')
+    return new ApiProblem(response.status, title, '', [], '', wait) // a proxy's page, not the server's word
   }
 }
 

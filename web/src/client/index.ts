@@ -54,14 +54,18 @@ export async function all<T>(path: string, query: Query = {}, most = 100_000): P
   return items
 }
 
+/** A track longer than this is cut off. */
+export const MOST_POINTS = 200_000
+
 export const api = {
   signIn: (username: string, password: string) =>
     request<User>('POST', 'sessions', { body: { username, password }, isAnonymous: true }),
-  signOut: () => remove('sessions/current'),
+  signOut: () => request<void>('DELETE', 'sessions/current', { isAnonymous: true }),
+  changePassword: (current_password: string, new_password: string) => request<void>('PUT', 'sessions/current/password', { body: { current_password, new_password } }),
   currentUser: () => request<User>('GET', 'sessions/current', { isAnonymous: true }),
   settings: () => request<Settings>('GET', 'settings', { isAnonymous: true }),
   /** Answers 503 with the same body when a part is not ready. */
-  readiness: async () => (await (await fetch('/readyz')).json()) as Readiness,
+  readiness: async () => (await (await fetch('/readyz', { signal: AbortSignal.timeout(5000) })).json()) as Readiness,
 
   vehicles: (query?: Query) => all<Vehicle>('vehicles', query),
   createVehicle: (body: NewVehicle) => post<Vehicle>('vehicles', body),
@@ -73,7 +77,7 @@ export const api = {
     return request<ImportResult>('POST', 'vehicles/import', { body: form, query: { dry_run: isTrial } })
   },
   track: (id: number, from: string, to: string) =>
-    all<TrackPosition>(`vehicles/${id}/track`, { from, to, limit: 10_000 }, 200_000),
+    all<TrackPosition>(`vehicles/${id}/track`, { from, to, limit: 10_000 }, MOST_POINTS),
 
   organizations: () => all<Organization>('organizations'),
   createOrganization: (name: string) => post<Organization>('organizations', { name }),

@@ -1,10 +1,14 @@
 /** The alarms of the watch: all open and claimed ones, and what was handled in the last minutes. */
 
-import type { Alarm } from '@/client'
+import type { Alarm, Stats } from '@/client'
 import type { PositionStore } from './positions'
 
 /** A handled alarm stays in sight this long after its last step. */
 const KEEP_HANDLED_MS = 10 * 60_000
+/** As many as the server's board holds; beyond, the least pressing go, as they do there. */
+const CAPACITY = 2000
+/** An alarm's life goes one way. */
+const STAGE: Record<Alarm['state'], number> = { open: 0, claimed: 1, handled: 2, false: 2, closed: 3 }
 
 export function isPending(alarm: Alarm): boolean {
   return alarm.state === 'open' || alarm.state === 'claimed'
@@ -37,12 +41,18 @@ export class AlarmStore {
     this.rank()
   }
 
-  /** Returns the alarms that were not known before. */
+  /** What the stream tells. Returns the alarms that were not known before. */
   apply(alarms: Alarm[]): Alarm[] {
     const fresh = alarms.filter((alarm) => !this.items.has(alarm.id))
     for (const alarm of alarms) this.items.set(alarm.id, alarm)
+    if (this.items.size > CAPACITY) this.shed()
     if (alarms.length) this.rank()
     return fresh
+  }
+
+  /** What a request was answered. One that was long on its way takes nothing back that the stream has told since. */
+  keep(alarms: Alarm[]): void {
+    this.apply(alarms.filter((alarm) => STAGE[alarm.state] >= STAGE[this.items.get(alarm.id)?.state ?? 'open']))
   }
 
   /** Let go of what was dealt with a while ago. Returns whether anything went. */
@@ -61,6 +71,10 @@ export class AlarmStore {
     return [...this.items.values()].filter((alarm) => alarm.vehicle_id === vehicleId).sort(byUrgency)
   }
 
+  private shed(): void {
+    for (const alarm of [...this.items.values()].sort(byUrgency).slice(CAPACITY)) this.items.delete(alarm.id)
+  }
+
   private rank(): void {
     const { positions, worst } = this
     worst.clear()
@@ -75,4 +89,12 @@ export class AlarmStore {
       positions.severity[slot] = severity
     }
   }
+}
+
+/** Open alarms that the database counts and the board does not show; 0 when all are here. */
+export function missingFrom(store: AlarmStore, stats: Stats): number {
+  const counted = Object.values(stats.alarms).reduce((sum, n) => sum + n, 0)
+  let shown = 0
+  for (const alarm of store.items.values()) if (isCalling(alarm)) shown++
+  return Math.max(0, counted - shown)
 }

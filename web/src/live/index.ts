@@ -2,8 +2,9 @@
 
 import { computed, shallowReactive, shallowRef } from 'vue'
 import { api, type Alarm, type Command, type CommandGroup, type Geofence, type Media, type Organization, type Stats, type Vehicle } from '@/client'
-import { AlarmStore } from './alarms'
+import { AlarmStore, missingFrom } from './alarms'
 import { LiveController, type LinkPhase } from './controller'
+import { Reading } from './reading'
 import { PositionStore } from './positions'
 
 export { byUrgency, isCalling, isPending } from './alarms'
@@ -11,6 +12,7 @@ export { STATE_KEYS, VehicleState, type StateKey } from './positions'
 
 /** Data older than this is not a live picture any more. */
 export const STALE_MS = 10_000
+const PATIENCE_MS = 15_000
 const KEEP_COMMANDS = 500
 const KEEP_GROUPS = 100
 const KEEP_MEDIA = 500
@@ -24,7 +26,7 @@ export const commandGroups = new Map<string, CommandGroup>()
 export const media = new Map<number, Media>()
 
 /** Counters that change when the thing of that name did; read one inside a computed to follow it. */
-export const version = shallowReactive({ positions: 0, alarms: 0, vehicles: 0, commands: 0, groups: 0, media: 0, fences: 0 })
+export const version = shallowReactive({ snapshots: 0, positions: 0, alarms: 0, vehicles: 0, commands: 0, groups: 0, media: 0, fences: 0 })
 
 export const phase = shallowRef<LinkPhase>('connecting')
 export const stats = shallowRef<Stats | null>(null)
@@ -40,6 +42,10 @@ let clockOffsetMs = 0
 export const dataAgeMs = computed(() => Math.max(0, monotonic.value - lastMessage.value))
 export const isStale = computed(() => dataAgeMs.value > STALE_MS)
 export const hasData = computed(() => stats.value !== null)
+/** New alarms may be waiting unseen: nothing comes from the server, or nothing from its database. */
+export const isBlind = computed(() => phase.value !== 'live' || isStale.value || stats.value?.database === 'down')
+/** How many open alarms the server counts that are not on the board: it holds the most pressing ones only. */
+export const unlisted = shallowRef(0)
 
 type AlarmListener = (fresh: Alarm[]) => void
 type CommandListener = (changed: Command[]) => void
@@ -75,13 +81,18 @@ const controller = new LiveController(
     snapshot(message) {
       heard(message.time)
       positions.apply(message.positions)
-      positions.setOnline(message.online)
-      alarms.reset(message.alarms)
+      // A server that began without its database knows nothing yet: what was on the board stays, and goes on ringing.
+      if (message.stats.database === 'up' || message.alarms.length) {
+        positions.setOnline(message.online)
+        alarms.reset(message.alarms)
+      }
       stats.value = message.stats
+      account(message.stats)
+      version.snapshots++
       version.positions++
       version.alarms++
       // What changed while we were away is in no delta.
-      void readLists(['vehicles', 'geofences', 'commands'])
+      for (const list of [vehicleList, fenceList, commandList]) list.ask()
     },
     delta(message) {
       heard(message.time)
@@ -99,11 +110,21 @@ const controller = new LiveController(
       }
       if (message.command_groups.length) keepGroups(message.command_groups)
       if (message.media.length) keepMedia(message.media)
-      if (message.fleet.length) void readLists(message.fleet)
+      if (message.fleet.some((name) => ['vehicles', 'terminals', 'limits', 'organizations'].includes(name))) vehicleList.ask()
+      if (message.fleet.includes('geofences')) fenceList.ask()
+      account(message.stats)
     },
     refused: () => onRefused(),
   },
 )
+
+/** Counts and alarms are read one after the other: only a difference that stays is one. */
+let countedMoreSince: number | null = null
+function account(told: Stats): void {
+  const missing = missingFrom(alarms, told)
+  countedMoreSince = missing ? (countedMoreSince ?? performance.now()) : null
+  unlisted.value = countedMoreSince !== null && performance.now() - countedMoreSince > PATIENCE_MS ? missing : 0
+}
 
 function heard(time: string): void {
   lastMessage.value = performance.now()
@@ -127,13 +148,17 @@ export function stopLive(): void {
   clearInterval(clock)
   clock = undefined
   controller.stop()
+  for (const list of [vehicleList, fenceList, commandList]) list.stop()
   positions.clear()
   alarms.reset([])
   commands.clear()
   commandGroups.clear()
   media.clear()
   vehicles.clear()
+  organizations.value = []
+  fences.value = []
   stats.value = null
+  unlisted.value = 0
 }
 
 export function reconnectLive(): void {
@@ -146,7 +171,7 @@ export function keepAlarm(alarm: Alarm): void {
 }
 
 export function keepAlarms(changed: Alarm[]): void {
-  alarms.apply(changed)
+  alarms.keep(changed)
   version.alarms++
 }
 
@@ -180,27 +205,9 @@ function keepMedia(fresh: Media[]): void {
   for (const listener of mediaListeners) listener(fresh)
 }
 
-/** Read again what the server says has changed. A failure is left to the next change or reconnect. */
-async function readLists(what: string[]): Promise<void> {
-  const jobs: Promise<void>[] = []
-  if (what.some((name) => ['vehicles', 'terminals', 'limits', 'organizations'].includes(name))) jobs.push(readVehicles())
-  if (what.includes('geofences')) jobs.push(readFences())
-  if (what.includes('commands')) jobs.push(readCommands())
-  await Promise.allSettled(jobs)
-}
-
-let isReadingVehicles = false
-let mustReadVehiclesAgain = false
-
-/** One reading at a time; changes that come meanwhile cause one more. */
-async function readVehicles(): Promise<void> {
-  if (isReadingVehicles) {
-    mustReadVehiclesAgain = true
-    return
-  }
-  isReadingVehicles = true
-  try {
-    const [list, groups] = await Promise.all([api.vehicles(), api.organizations()])
+const vehicleList = new Reading(
+  () => Promise.all([api.vehicles(), api.organizations()]),
+  ([list, groups]) => {
     vehicles.clear()
     for (const vehicle of list) {
       vehicles.set(vehicle.id, vehicle)
@@ -208,22 +215,18 @@ async function readVehicles(): Promise<void> {
     }
     organizations.value = groups
     version.vehicles++
-  } finally {
-    isReadingVehicles = false
-    if (mustReadVehiclesAgain) {
-      mustReadVehiclesAgain = false
-      setTimeout(() => void readVehicles().catch(() => {}), 1000)
-    }
-  }
-}
+  },
+)
 
-async function readFences(): Promise<void> {
-  fences.value = await api.geofences()
+const fenceList = new Reading(api.geofences, (list) => {
+  fences.value = list
   version.fences++
-}
+})
 
-async function readCommands(): Promise<void> {
-  const [page, groups] = await Promise.all([api.commands({ limit: 100 }), api.commandGroups({ limit: 50 })])
-  keepCommands([...page.items].reverse())
-  keepGroups(groups.items)
-}
+const commandList = new Reading(
+  () => Promise.all([api.commands({ limit: 100 }), api.commandGroups({ limit: 50 })]),
+  ([page, groups]) => {
+    keepCommands([...page.items].reverse())
+    keepGroups(groups.items)
+  },
+)

@@ -9,6 +9,7 @@ import { locale, t } from '@/l10n'
 import { read, write } from '@/ui/stored'
 import { theme } from '@/ui/theme'
 import { setDatum } from './datum'
+import { loadPlaces } from './places'
 import { baseStyle } from './style'
 import { addSymbols } from './symbols'
 
@@ -68,17 +69,18 @@ export async function createMap(container: HTMLElement, viewName: string): Promi
   })
   await new Promise<void>((resolve) => map.once('style.load', () => resolve()))
   addSymbols(map)
-  void addPlaces(map)
+  // A map that was left meanwhile needs no names.
+  addPlaces(map).catch(() => {})
   return map
 }
 
 async function addPlaces(map: MapLibre): Promise<void> {
-  const list = (await (await fetch('/basemap/places.json')).json()) as { lat: number; lon: number }[]
+  const list = await loadPlaces()
   await map.getSource<GeoJSONSource>('places')?.setData({
     type: 'FeatureCollection',
     features: list.map((place) => ({
       type: 'Feature',
-      properties: place,
+      properties: { ...place },
       geometry: { type: 'Point', coordinates: [place.lon, place.lat] },
     })),
   })

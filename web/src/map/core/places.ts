@@ -14,19 +14,27 @@ export interface Place {
   city: string | null
 }
 
-const places = shallowRef<Place[]>([])
-let reading: Promise<void> | undefined
+const RETRY_MS = 10_000
 
-export function loadPlaces(): Promise<void> {
-  reading ??= fetch('/basemap/places.json')
-    .then((response) => response.json() as Promise<Place[]>)
-    .then((list) => {
-      places.value = list
-    })
-    .catch(() => {
-      reading = undefined
-    })
+const places = shallowRef<Place[]>([])
+let reading: Promise<Place[]> | undefined
+
+/** Read once, however often it takes: without them every place on the page is two numbers. */
+export function loadPlaces(): Promise<Place[]> {
+  reading ??= readPlaces()
   return reading
+}
+
+async function readPlaces(): Promise<Place[]> {
+  for (;;) {
+    try {
+      const response = await fetch('/basemap/places.json')
+      if (response.ok) return (places.value = (await response.json()) as Place[])
+    } catch {
+      // tried again below
+    }
+    await new Promise((next) => setTimeout(next, RETRY_MS))
+  }
 }
 
 /** `大连市金州区 北 4.1 km`; the bare coordinates when no place is known within 300 km. */
