@@ -5,6 +5,8 @@ import './style.css'
 import App from './App.vue'
 import { router } from './router'
 import { listenToKeyboard } from './seat/keyboard'
+import { listenForMissingParts } from './seat/outdated'
 
 listenToKeyboard()
+listenForMissingParts()
 createApp(App).use(router).mount('#app')

@@ -31,6 +31,7 @@ export const lookAt = shallowRef<{ latitudeDeg: number; longitudeDeg: number; zo
 
 /** Dialogs that any part of the page may open. */
 export const isHelpOpen = shallowRef(false)
+export const isPasswordOpen = shallowRef(false)
 
 export function vehicleOf(id: number | null): Vehicle | undefined {
   void version.vehicles
