@@ -2,8 +2,10 @@
 
 import { computed, shallowRef } from 'vue'
 import { api, ApiProblem, onExpired, type User } from '@/client'
+import { t } from '@/l10n'
 import { reconnectLive, startLive, stopLive } from '@/live'
-import { read, write } from '@/ui/stored'
+import { complain } from '@/ui/notify'
+import { dropDrafts, read, write } from '@/ui/stored'
 
 const KNOWN = 'signedIn'
 
@@ -50,21 +52,26 @@ export async function signIn(username: string, password: string): Promise<void> 
   if (isExpired.value && before && before.id !== next.id) {
     // Somebody else took the seat: nothing of the one before may go out under the new name.
     release(false)
+    dropDrafts()
     location.reload()
     return
   }
   enter(next)
 }
 
+/** Leave the seat. A new page begins, so that nothing of this watch is left in it; without a server this one is emptied. */
 export async function signOut(): Promise<void> {
-  try {
-    await api.signOut()
-  } finally {
-    release(false)
-    stopLive()
-    write(KNOWN, null)
-    user.value = null
-  }
+  const failure = await api.signOut().then(
+    () => null,
+    (error: unknown) => (error instanceof ApiProblem && error.status === 401 ? null : error),
+  )
+  release(false)
+  stopLive()
+  dropDrafts()
+  write(KNOWN, null)
+  user.value = null
+  if (failure) complain(t('signIn.outFailed'), failure)
+  else location.replace('/')
 }
 
 function enter(next: User): void {
