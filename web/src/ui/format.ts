@@ -77,9 +77,19 @@ export function distance(m: number): string {
   return m < 950 ? `${Math.round(m / 10) * 10} m` : `${(m / 1000).toFixed(m < 99_500 ? 1 : 0)} km`
 }
 
-/** For `<input type="datetime-local">` and the pickers: Shanghai wall time without a zone. */
+/** What the pickers are to give and take: Shanghai's wall time without a zone, whatever zone this machine is in. */
+export const WALL = 'YYYY-MM-DDTHH:mm:ss'
+
 export function toWall(ms: number): string {
   return `${date(ms)}T${clock(ms)}`
+}
+
+/** A moment for a picker's shortcut, which reads dates in the machine's own zone. */
+export const wallDate = (ms: number) => new Date(toWall(ms))
+
+/** A picked stretch as the API's two bounds. */
+export function bounds(range: [string, string] | null): { from?: string; to?: string } {
+  return range ? { from: iso(fromWall(range[0])), to: iso(fromWall(range[1])) } : {}
 }
 
 export function fromWall(text: string): number {
