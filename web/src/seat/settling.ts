@@ -46,10 +46,10 @@ export async function inPortions(items: Alarm[], ask: (ids: string[]) => Promise
   for (let i = 0; i < items.length; i += AT_ONCE) {
     const answer = await ask(items.slice(i, i + AT_ONCE).map((alarm) => alarm.id))
     keepAlarms(answer.items as Alarm[])
+    tellStepped(answer.items as Alarm[])
     all.items.push(...answer.items)
     all.refused.push(...answer.refused)
   }
-  tellStepped(all.items as Alarm[])
   return all
 }
 
