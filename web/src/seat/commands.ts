@@ -102,7 +102,7 @@ export const FORMS: Form[] = [
     build: ({ film_s, ...v }) => (film_s === undefined ? v : { ...v, interval_s: film_s }),
   },
   {
-    kind: 'recording', section: 'look',
+    kind: 'recording', section: 'look', hint: 'cmd.recordingHint',
     fields: [
       { type: 'choice', name: 'action', words: 'cmd.recording', options: options('cmd.recording', ['start', 'stop']), initial: 'start' },
       { type: 'number', name: 'duration_s', words: 'cmd.duration', min: 0, max: 65535, unit: 's', initial: 30, when: (v) => v.action === 'start' },
