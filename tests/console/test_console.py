@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -118,7 +119,8 @@ def test_an_alarm_is_claimed_and_handled(seat: Page, console: Console, picture: 
     expect(alarm).to_have_attribute("data-state", "claimed")
     expect(alarm.get_by_test_id("alarm-state")).to_have_text("我已认领")
     seat.get_by_role("button", name="全部车辆").click()
-    seat.wait_for_function("() => document.querySelector('[data-testid=map]').dataset.resting === 'true'")
+    if "ROADWARDEN_PICTURES" in os.environ:  # a machine that is busy never draws a map to its end
+        seat.wait_for_function("() => document.querySelector('[data-testid=map]').dataset.resting === 'true'")
     picture(seat, "seat")
     seat.keyboard.press("h")
     dialog = seat.get_by_test_id("handle-dialog")
