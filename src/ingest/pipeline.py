@@ -55,6 +55,7 @@ TICK_S: Final = 1.0
 TRIM_S: Final = 2.0
 RELOAD_S: Final = 1.0
 RELOAD_SHARE: Final = 0.1  # of the time at most, however often the fleet changes and however large it is
+WHO: Final = frozenset({"vehicles", "terminals"})  # tables that say whose a report is
 NEVER_US: Final = 1 << 62  # far enough, and something can be added to it
 REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError)  # for its content: trying again will not help
 
@@ -193,6 +194,8 @@ class Pipeline:
         digest = self._digester.facts(groups, without)
         if digest.enrols:
             await self._enrol(digest)
+        if self._stale & WHO:
+            await self._learn_strangers(digest)
         self._digester.positions(digest)
         self._digester.media(digest)
         self._forget_repeats(digest)
@@ -211,6 +214,18 @@ class Pipeline:
                 await self._directory.load(connection, digest.enrolled_phones())
 
         await self._patiently(enrol)
+
+    async def _learn_strangers(self, digest: Digest) -> None:
+        """The fleet changed and was not read again yet: who was approved since must not end in quarantine."""
+        phones = self._directory.homeless(digest.records.headers["phone"])
+        if not phones:
+            return
+
+        async def learn() -> None:
+            async with self._database.connection() as connection:
+                await self._directory.load(connection, phones)
+
+        await self._patiently(learn)
 
     def _forget_repeats(self, digest: Digest) -> None:
         """Leave out the repeats that memory knows; the database's unique key has the last word."""
@@ -389,7 +404,7 @@ class Pipeline:
         changed, self._stale = self._stale, set()
         try:
             async with self._database.connection() as connection:
-                if changed & {"vehicles", "terminals"}:
+                if changed & WHO:
                     await self._directory.load(connection)
                 if changed & {"vehicles", "geofences"}:
                     await self._load_rules(connection)

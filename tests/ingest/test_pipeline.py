@@ -511,6 +511,26 @@ async def test_the_fleet_is_read_again_at_most_so_often(one: World, monkeypatch:
     assert [phones for phones in loads if phones is not None] == [[f"139000001{number:02}"] for number in range(20)]
 
 
+async def test_a_terminal_approved_since_the_fleet_was_read_is_known(one: World) -> None:
+    """When the fleet changes all the time it is read now and then only."""
+    pipeline = one.begin(reload_s=3600.0)
+    async with one.running():
+        await until(lambda: pipeline.status.running)
+        pipeline.fleet_changed("terminals")
+        one.write(report(1))
+        await until(lambda: pipeline.status.offset == 1)
+        await one.rows(
+            "WITH v AS (INSERT INTO vehicles (plate) VALUES ('') RETURNING id), t AS (INSERT INTO terminals (phone) "
+            "VALUES (%s) RETURNING id) INSERT INTO terminal_bindings SELECT t.id, to_timestamp(0), v.id FROM t, v "
+            "RETURNING vehicle_id", PHONE,
+        )  # fmt: skip
+        pipeline.fleet_changed("terminals")
+        one.write(report(2))
+        await until(lambda: pipeline.status.offset == 2)
+    assert await one.positions() == [2]
+    assert [row[0] for row in await one.quarantine()] == ["unknown_terminal"]
+
+
 # -- the journal
 
 
