@@ -282,13 +282,10 @@ class Pipeline:
         if len(groups) > 1:
             for group in groups:
                 await self._take([group])
-            return
-        if without is None:
-            poison = await asyncio.to_thread(self._digester.poison, groups)
-            if len(poison):
-                await self._take(groups, poison)
-                return
-        await self._keep(groups, reason)
+        elif without is None:  # also with no poison found: what failed may have been the moment's
+            await self._take(groups, await asyncio.to_thread(self._digester.poison, groups))
+        else:
+            await self._keep(groups, reason)
 
     async def _keep(self, groups: Sequence[Group], reason: str) -> None:
         """Only keep the bytes."""

@@ -412,6 +412,24 @@ async def test_what_cannot_be_read_at_all_is_kept_and_the_road_goes_on(
     assert await one.positions() == [1, 4, 6]
 
 
+async def test_what_fails_for_a_moment_only_is_tried_once_more(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory, no thread to be had, a vehicle retired between two statements: nothing is wrong with the records."""
+    commit = one.pipeline._writer.commit
+    fails = iter([MemoryError()])
+
+    async def breaks(what: Any) -> Any:
+        if (error := next(fails, None)) is not None:
+            raise error
+        return await commit(what)
+
+    monkeypatch.setattr(one.pipeline._writer, "commit", breaks)
+    one.write(registered(), report(1), report(2))
+    pipeline = await one.drain()
+    assert await one.positions() == [1, 2]
+    assert not await one.quarantine()
+    assert pipeline.status.counts["digest_failed"] == 1
+
+
 @pytest.mark.parametrize("refusals", [1, 2])
 async def test_what_the_database_refuses_is_kept_and_the_road_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch, refusals: int
