@@ -187,8 +187,8 @@ def _make_partition(day: int) -> list[sql.Composed]:
 async def drop_before(connection: AsyncConnection[Any], time_us: int) -> list[str]:
     """Drop the days that end at or before ``time_us`` (microseconds since 1970): the retention. Returns what went.
 
-    The connection must hold no work of the caller's: each piece is dropped in a transaction of its own, since dropping
-    stops readers and writers for its moment. A piece that stays locked for two seconds is left for the next call.
+    What the caller did before is committed: each piece is dropped in a transaction of its own, since dropping stops
+    readers and writers for its moment. A piece that stays locked for two seconds is left for the next call.
     """
     dropped: list[str] = []
     if await backend(connection) == "timescaledb":
@@ -207,7 +207,7 @@ async def drop_before(connection: AsyncConnection[Any], time_us: int) -> list[st
 
 
 async def _drop(connection: AsyncConnection[Any], statement: sql.Composed) -> bool:
-    await connection.rollback()
+    await connection.commit()
     try:
         async with connection.transaction():
             await connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))

@@ -106,6 +106,19 @@ async def test_retention_drops_whole_days_that_have_passed(database: store.Datab
     assert rows == [(3,), (4,)]
 
 
+async def test_days_made_ahead_stay_when_old_ones_are_dropped_behind_them(
+    postgresql_database: store.Database,
+) -> None:
+    """The hourly round does both on one connection."""
+    old_us, now_us = NOON_US - 300 * DAY, to_us(datetime(2031, 1, 1, 23, tzinfo=UTC))
+    await store.Writer(postgresql_database).commit(make_commit(1, make_batch(1, time_us=old_us)))
+    async with postgresql_database.connection() as connection:
+        made = {partitions.partition_name(day) for day in await store.ensure_ahead(connection, now_us)}
+        assert len(await store.drop_before(connection, NOON_US - 200 * DAY)) == 1
+    assert made <= set(await pieces(postgresql_database, "postgresql"))
+    assert len(made) == 1 + partitions.DAYS_AHEAD
+
+
 async def test_retention_leaves_what_is_busy_for_the_next_time(
     database: store.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
