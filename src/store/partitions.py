@@ -31,7 +31,7 @@ MARKER: Final = "/*PARTITION BY RANGE (time)*/"
 RETENTION_DAYS: Final = 190  # half a year and a week: the regulations ask for 183 days of positions
 DAYS_AHEAD: Final = 3
 LOCK_TIMEOUT = "2s"  # for dropping a day
-FIRST_DAY: Final = date(2000, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+FIRST_DAY: Final = date(1999, 12, 31).toordinal() - date(1970, 1, 1).toordinal()  # 2000 begins there in China
 LAST_DAY: Final = date(2100, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
 US_PER_DAY: Final = 86_400_000_000
 LOCK_KEY: Final = 0x726F6164_64617973  # "roaddays": one maker of partitions at a time
@@ -149,7 +149,7 @@ async def ensure_days(connection: AsyncConnection[Any], days: Iterable[int]) -> 
 
     Attaching takes no lock that stops readers or writers of the other days (CREATE TABLE ... PARTITION OF would).
 
-    Raises:  Unstorable: a day before 2000 or after 2099: such a time should have gone to quarantine.
+    Raises:  Unstorable: a day before 1999-12-31 or after 2099: such a time should have gone to quarantine.
     """
     wanted = sorted(set(days))
     for day in wanted:

@@ -136,7 +136,11 @@ class Writer:
         with blame():
             await self._make_days(partitions.days_of(positions.time_us) - self._days)
             commit = Commit("", 0, positions)
-            fresh = await self._store_positions(connection, commit, distinct_rows(positions), staged=True)
+            try:
+                fresh = await self._store_positions(connection, commit, distinct_rows(positions), staged=True)
+            except _NoPartition as error:
+                self._days.clear()
+                raise DatabaseTrouble("a day's partition was dropped at this moment") from error
             await apply.latest_positions(connection, positions.take(fresh))
         return fresh
 

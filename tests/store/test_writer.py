@@ -181,6 +181,20 @@ async def test_any_plausible_day_finds_its_partition(database: store.Database, w
     assert await count(database, "positions") == len(days)
 
 
+async def test_the_first_second_of_2000_in_china_has_a_day(writer: store.Writer) -> None:
+    """The time of a terminal whose clock stood still, where such times are believed (ROADWARDEN_OLDEST_YEAR=2000)."""
+    first_us = to_us(datetime(2000, 1, 1, tzinfo=CHINA))
+    assert (await writer.commit(make_commit(1, make_batch(1, time_us=first_us)))).fresh.all()
+
+
+async def test_many_days_at_once(
+    database: store.Database, writer: store.Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_DAYS_AT_ONCE", 2)
+    batch = make_batch(5, time_us=NOON_US - np.arange(100, 105) * DAY)
+    assert (await writer.commit(make_commit(1, batch))).fresh.all()
+
+
 async def test_a_partition_dropped_meanwhile_is_made_again(database: store.Database, writer: store.Writer) -> None:
     old = make_batch(3, time_us=NOON_US - 300 * DAY + np.arange(3))
     await writer.commit(make_commit(1, old))
@@ -198,6 +212,19 @@ async def test_a_time_out_of_all_reason_is_refused(writer: store.Writer, time_us
     with pytest.raises(store.Unstorable, match="quarantine"):
         await writer.commit(make_commit(1, make_batch(1, time_us=time_us)))
     assert await writer.offset("main") == 0
+
+
+async def test_positions_set_aside_are_tried_again_when_their_day_goes_away(
+    postgresql_database: store.Database,
+) -> None:
+    database, writer = postgresql_database, store.Writer(postgresql_database)
+    old = make_batch(1, time_us=NOON_US - 300 * DAY)
+    writer._days |= partitions.days_of(old.time_us)  # made once, and dropped since
+    with pytest.raises(store.DatabaseTrouble, match="dropped"):
+        async with database.connection() as connection:
+            await writer.store_again(connection, old)
+    async with database.connection() as connection:
+        assert (await writer.store_again(connection, old)).all()
 
 
 async def test_columns_that_do_not_fit_are_refused(writer: store.Writer) -> None:
