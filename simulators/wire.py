@@ -74,7 +74,7 @@ class Status(IntFlag):
 
 
 def check_byte(content: bytes) -> int:
-    """All bytes, exclusive or (校验码): the upper half of a long number laid on the lower one, until one byte is left."""
+    """All bytes, exclusive or (校验码): the upper half of a number laid on the lower one, until one byte is left."""
     number = int.from_bytes(content, "big")
     bits = 8 << len(content).bit_length()
     while bits > 8:
