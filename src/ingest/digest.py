@@ -37,8 +37,12 @@ from ingest.media import REPORT, UPLOAD, read_media
 from ingest.records import BULK, LOCATION, LOCATION_ANSWER, Pieces, Records, spans_of
 from jt808.columns import LocationColumns, decode_locations
 from jt808.explain import explain_body
+from store.partitions import US_PER_DAY
 
 OFF_EARTH = ("latitude", "longitude")  # stored all the same, and counted: docs/decisions/0003
+MAX_DAYS = 200
+"""Different days of one transaction, the newest count: each is a table to be made and locked. Only a terminal whose
+clock is broken says more at once, or one with half a year in its store."""
 COLUMNS = (
     "time_us", "latitude_deg", "longitude_deg", "altitude_m", "speed_kmh", "heading_deg", "alarm_flags",
     "status_flags", "fix_hash",
@@ -250,6 +254,12 @@ class Digester:
         for unreadable, fault in columns.errors.items():
             if fault not in OFF_EARTH:
                 bad[unreadable] = ("undecodable", fault)
+        if int(np.ptp(columns.time_us)) > MAX_DAYS * US_PER_DAY:
+            is_readable[list(bad)] = False
+            days = columns.time_us // US_PER_DAY
+            surplus = np.unique(days[is_readable])[:-MAX_DAYS]
+            for row in np.flatnonzero(is_readable & np.isin(days, surplus)):
+                bad[int(row)] = ("implausible_time", f"of more than {MAX_DAYS} different days at once")
         return bad
 
     def kept(self, groups: Sequence[Group], reason: str) -> Digest:

@@ -280,6 +280,7 @@ def default_settings(bin_dir: Path) -> dict[str, str]:
         "min_wal_size": "128MB",
         "checkpoint_timeout": "10min",
         "max_connections": "100",
+        "max_locks_per_transaction": "256",  # half a year of days with their indexes, in some queries at once
         "jit": "off",  # costs more than it gives on our queries, and the TimescaleDB tree has none
         "timezone": "UTC",
         "log_timezone": "UTC",

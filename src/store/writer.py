@@ -24,6 +24,7 @@ STAGED_AFTER_REPEAT: Final = 20
 """Commits that go through the staging table after one that met a repeat: repeats come in runs (a terminal that lost its
 link sends its store again), and a COPY that fails has to be done twice."""
 
+_DAYS_AT_ONCE: Final = 50  # made in a transaction: each takes some ten of the server's locks
 _ATTEMPTS: Final = 5  # one for a repeat, the others for partitions that the retention dropped meanwhile
 
 _COLUMNS: Final = ", ".join(POSITION_COLUMNS)
@@ -169,9 +170,11 @@ class Writer:
         raise DatabaseTrouble("the partitions of positions vanish as fast as they are made")
 
     async def _make_days(self, days: set[int]) -> None:
-        # In a transaction of its own: an empty partition does no harm, and rows wait for no lock of ours meanwhile.
-        async with self._database.connection() as connection:
-            await partitions.ensure_days(connection, days)
+        # In transactions of their own: an empty partition does no harm, and rows wait for no lock of ours meanwhile.
+        wanted = sorted(days)
+        for begin in range(0, len(wanted), _DAYS_AT_ONCE):
+            async with self._database.connection() as connection:
+                await partitions.ensure_days(connection, wanted[begin : begin + _DAYS_AT_ONCE])
         self._days |= days
 
     async def _transaction(self, commit: Commit, distinct: NDArray[np.intp] | None, staged: bool) -> Stored:

@@ -9,6 +9,7 @@ import pytest
 
 import jt808
 from fleet import RefusedRegistration, SessionChange
+from ingest import digest as digest_module
 from ingest.digest import Digest, Digester, Plausible
 from ingest.directory import Directory
 from ingest.journal import GatewayStarted, Group, Kind, Unregistered
@@ -97,6 +98,17 @@ def test_the_items_of_a_bulk_report_are_put_in_the_order_of_their_time(kind: int
     assert digest.is_blind.tolist() == [False, is_blind, is_blind, is_blind, False]
     assert digest.positions.message_id.tolist() == [0x0200, 0x0704, 0x0704, 0x0704, 0x0200]
     assert digest.positions.received_us[1:4].tolist() == [us(20)] * 3
+
+
+def test_of_very_many_days_at_once_the_newest_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each day is a table to be made: a terminal with a broken clock must not hold everybody up."""
+    monkeypatch.setattr(digest_module, "MAX_DAYS", 3)
+    day = 86_400
+    digest = of(
+        *(report(-at * day, received=10) for at in (9, 0, 5, 1, 7)), Rec(fix(0)[:9], received=10), report(-day - 1)
+    )
+    assert times(digest) == [0, -5 * day, -day, -day - 1]
+    assert [reason for reason, *_ in reasons(digest)] == ["implausible_time"] * 2 + ["undecodable"]
 
 
 def test_an_answer_to_a_location_query_is_both_answer_and_fix() -> None:
