@@ -278,6 +278,16 @@ class _Keeper(threading.Thread):
             return
         finally:
             self.spawned.set()
+        try:
+            self._watch()
+        except OSError:  # no descriptor left, say
+            logger.exception("the log of PostgreSQL is not kept bounded from now on")
+        finally:  # whatever happens, this thread must not end before the server does
+            self.process.wait()
+            self.ended.set()
+
+    def _watch(self) -> None:
+        """Bound the log now and then until the server ends."""
         handle = os.pidfd_open(self.process.pid)
         try:
             poll = select.poll()
@@ -286,8 +296,6 @@ class _Keeper(threading.Thread):
                 self._bound_log()
         finally:
             os.close(handle)
-        self.process.wait()
-        self.ended.set()
 
     def _bound_log(self) -> None:
         """Move a long log aside. The server appends to the open file, so the file is copied and cut, not renamed."""

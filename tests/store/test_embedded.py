@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -19,7 +20,7 @@ import psycopg
 import pytest
 
 import store
-from store import cluster
+from store import cluster, embedded
 from store.embedded import EmbeddedPostgres
 from store.launch import CAP_DAC_READ_SEARCH
 from tests.postgres import FAST, ROOT, bin_dir_of, short_folder
@@ -196,6 +197,11 @@ def test_a_pid_that_somebody_else_has_now_stops_nobody(folder: Path) -> None:
             assert server.start() == dsn
             assert stranger.poll() is None
             stranger.kill()
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait(30)
+        lock_file.write_text("")  # of one that was killed when it had just made the file
+        assert server.start() == dsn
         assert kept(dsn) == ["one"]
     finally:
         server.stop()
@@ -274,6 +280,25 @@ def test_a_long_path_gets_a_short_private_socket_folder(folder: Path) -> None:
         runtime.rmdir()
     finally:
         server.stop()
+
+
+def test_a_server_is_kept_also_without_a_descriptor_to_watch_it_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that made it must live as long as the server: with it, the server would be ended."""
+
+    def none_left(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    keeper = embedded._Keeper(Path("/bin/sleep"), ["600"], None, tmp_path, tmp_path / "log")
+    keeper.start()
+    assert keeper.spawned.wait(60)
+    keeper.join(0.2)
+    assert keeper.is_alive()
+    keeper.process.kill()
+    assert keeper.ended.wait(60)
+    assert keeper.process.returncode == -signal.SIGKILL
 
 
 def test_the_log_is_bounded(spare_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
