@@ -108,6 +108,9 @@ class MediaStore:
         """
         async with self._database.connection() as connection:
             rows = await queries.unfiled(connection, BATCH)
+        if not rows:  # nearly always: the rest reads the whole table
+            self.unfiled_bytes = 0
+            return False
         async with self._claim([name for _, name, _ in rows]):
             done = [row_id for row_id, name, content in rows if await self._write(name, content)]
             async with self._database.connection() as connection:
