@@ -27,6 +27,7 @@ LOGS: Final = {
 RECORDS: Final = {
     "alarms": ("begin_time", "end_time IS NOT NULL"),
     "commands": ("created_at", "state NOT IN ('awaiting_confirmation', 'queued', 'sent') AND answer_by IS NULL"),
+    "command_groups": ("created_at", "NOT EXISTS (SELECT FROM commands c WHERE c.group_id = command_groups.id)"),
     "audit": ("time", "true"),
 }
 """Tables, the column of their time (it has an index), and which rows are over."""

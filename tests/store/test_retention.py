@@ -43,6 +43,10 @@ async def filled(postgresql_database: store.Database, monkeypatch: pytest.Monkey
             f"INSERT INTO commands (vehicle_id, phone, kind, state, created_at, expires_at) "
             f"SELECT v.id, '1', 'text', CASE n WHEN 2 THEN 'queued' WHEN 3 THEN 'acknowledged' ELSE 'answered' END,"
             f" {age}, {age} FROM vehicles v, generate_series(0, 9) AS n",
+            f"INSERT INTO command_groups (kind, rate_per_s, created_at, expires_at) "
+            f"SELECT 'text', 1, {age}, {age} {ten}",
+            "UPDATE commands SET group_id = (SELECT id FROM command_groups ORDER BY created_at LIMIT 1) "
+            "WHERE state = 'queued'",
             f"INSERT INTO audit (time, action) SELECT {age}, 'test' {ten}",
         ):
             await connection.execute(statement.encode())
@@ -67,8 +71,9 @@ async def test_old_logs_go_and_records_stay_longer(filled: store.Database) -> No
 async def test_old_records_go_but_for_what_still_runs(filled: store.Database) -> None:
     async with filled.connection() as connection:
         dropped = await drop_old(connection, Keep(days_ago(100), days_ago(1.5), ALL))
-    assert dropped == {"alarms,age": 7, "commands,age": 7, "audit,age": 8}
+    assert dropped == {"alarms,age": 7, "commands,age": 7, "command_groups,age": 7, "audit,age": 8}
     assert await counts(filled, "alarms", "alarm_steps", "commands", "audit", "session_log") == [3, 3, 3, 2, 10]
+    assert await counts(filled, "command_groups") == [3], "one of a command that still waits"
 
 
 async def test_too_many_rows_lose_the_oldest(filled: store.Database) -> None:
