@@ -284,6 +284,9 @@ async def test_limits_and_fences_are_read(postgresql_database: store.Database) -
     )
     async with postgresql_database.connection() as connection:
         assert await engine.load_limits(connection) == [VehicleLimits(2, 80.5, None, 600.0)]
+        await connection.execute("UPDATE vehicles SET retired_at = now() WHERE id IN (1, 2)")
+        retired = [VehicleLimits(1, None, None, 1e9), VehicleLimits(2, 80.5, None, 1e9)]
+        assert await engine.load_limits(connection) == retired
         polygon, circle = await engine.load_fences(connection)
     assert polygon == Fence(
         1,

@@ -17,6 +17,7 @@ from store.values import to_us
 logger = logging.getLogger(__name__)
 
 _TERMINALS_A_PIECE: Final = 1_000
+_FOR_EVER_S: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,12 @@ async def load_terminals(connection: AsyncConnection[Any], phones: Sequence[str]
 
 
 async def load_limits(connection: AsyncConnection[Any]) -> list[VehicleLimits]:
-    """The limits of the vehicles that have limits of their own."""
+    """The limits of the vehicles that have limits of their own. One that is out of service may be silent for ever."""
     cursor = await connection.execute(
-        "SELECT id, speed_limit_kmh, overspeed_duration_s, offline_after_s FROM vehicles "
-        "WHERE num_nonnulls(speed_limit_kmh, overspeed_duration_s, offline_after_s) > 0 ORDER BY id"
+        "SELECT id, speed_limit_kmh, overspeed_duration_s, "
+        "CASE WHEN retired_at IS NULL THEN offline_after_s ELSE %s END FROM vehicles "
+        "WHERE num_nonnulls(speed_limit_kmh, overspeed_duration_s, offline_after_s, retired_at) > 0 ORDER BY id",
+        (_FOR_EVER_S,),
     )
     return [VehicleLimits(*row) for row in await cursor.fetchall()]
 
