@@ -156,6 +156,43 @@ async def test_a_terminal_that_restarted_joins_no_two_pictures(tmp_path: Path) -
         assert await uploads(site) == [photo(5)]
 
 
+async def test_a_terminal_that_registers_on_every_link_goes_on_all_the_same(tmp_path: Path) -> None:
+    body = photo(11)
+    async with running(tmp_path) as site:
+        before = await site.terminal()
+        await before.log_in()
+        first = before.serial_no
+        frames = frames_of(before, body)
+        for frame in frames[:7]:
+            before.write(frame)
+        await in_(before)
+        before.close()
+        await until(lambda: not site.gateway.sessions)
+        after = await next_link(site, before)
+        await after.log_in()
+        for frame in frames[7:]:
+            after.write(frame)
+        await expect_answers(after, first)
+        assert await uploads(site) == [body]
+
+
+async def test_a_restart_behind_the_same_udp_address_joins_no_two_pictures(tmp_path: Path) -> None:
+    async with running(tmp_path) as site:
+        terminal = await site.udp_terminal()
+        code = await terminal.log_in()
+        for frame in frames_of(terminal, photo(12))[:7]:
+            terminal.write(frame)
+        await in_(terminal)
+        terminal.serial_no = 1
+        assert await terminal.authenticate(code) == 0
+        assert site.counters["packages_dropped{reason=package_link_ended}"] == 7
+        assert len(site.gateway._udp or ()) == 1  # it is the same link
+        for frame in frames_of(terminal, photo(13)):
+            terminal.write(frame)
+        await expect_answers(terminal, 2)
+        assert await uploads(site) == [photo(13)]
+
+
 async def test_what_begins_anew_with_fresh_numbers_is_taken_as_ever(tmp_path: Path) -> None:
     body = photo(6)
     async with running(tmp_path, terminal_package_bytes=len(body) + PACKAGES * 128) as site:
