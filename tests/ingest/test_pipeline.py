@@ -16,6 +16,7 @@ from fleet import BatchStored, FleetChanged, PositionsSeen, RefusedRegistration,
 from ingest import pipeline as pipeline_module
 from ingest import preview as preview_module
 from ingest.journal import GatewayStarted, Kind, Unregistered
+from ingest.journal import sqlite as journal_file
 from ingest.pipeline import PipelineStatus
 from ingest.preview import Preview
 from store import Database, EmbeddedPostgres, migrate
@@ -267,6 +268,17 @@ async def test_a_database_that_was_put_back_gets_what_it_lost_again(world: World
     assert len(await world.quarantine()) == 1
     assert await world.rows("SELECT end_time IS NULL FROM alarms") == [(False,)]
     assert pipeline.status.counts["offset_moved"] == 1
+
+
+async def test_what_is_read_at_once_is_bounded_in_bytes_too(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bulk report is one record and may hold hundreds of fixes."""
+    monkeypatch.setattr(journal_file, "MAX_READ_BYTES", 1000)
+    one.write(registered())
+    for at in range(0, 60, 10):
+        one.write(Rec(bulk(0, *(fix(at + i) for i in range(10))), 0x0704, received=at + 10))
+    await one.drain()
+    assert len(await one.positions()) == 60
+    assert max(len(event.positions) for event in events(one, BatchStored)) <= 20
 
 
 async def test_groups_that_the_journal_has_lost_are_counted(one: World) -> None:

@@ -32,7 +32,9 @@ from ingest.journal.space import Space
 
 log = logging.getLogger(__name__)
 
-MAX_READ_BYTES: Final = 32 << 20  # of groups at once: a record of media may have several MiB
+MAX_READ_BYTES: Final = 1 << 20
+"""Of groups at once, one group at least: a record of media may have several MiB. 4,000 plain reports have 0.4 MiB; of
+0x0704, 35,000 fixes are in one MiB, and whoever reads them keeps the event loop for that long."""
 
 APPLICATION_ID: Final = 0x52574A4C  # "RWJL", in the file's header
 FORMAT: Final = 1
