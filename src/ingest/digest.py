@@ -28,7 +28,7 @@ from fleet import (
     SessionChange,
     TerminalMessage,
 )
-from ingest.answers import ANSWERS, PACKAGES_REQUEST, answer_of, asked_packages, serial_no_of
+from ingest.answers import ANSWERS, PACKAGES_REQUEST, answer_of, asked_packages, bounded, serial_no_of
 from ingest.deviating import Sample
 from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
@@ -337,7 +337,7 @@ class Digester:
         if len(body) < 2:
             return  # positions() puts it into quarantine
         edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
-        explained = explain_body(LOCATION_ANSWER, edition, body).body
+        explained = bounded(explain_body(LOCATION_ANSWER, edition, body).body)
         digest.answers.append(
             CommandAnswer(
                 received_us=int(header["received_us"]),

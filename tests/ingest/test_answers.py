@@ -11,6 +11,8 @@ import pytest
 from downlink import KINDS
 from downlink.terminal import READ_AS_ANSWERS
 from ingest.answers import ANSWERS, MAX_BYTES, answer_of, asked_packages, bounded, serial_no_of
+from ingest.digest import Digester
+from ingest.directory import Directory
 from jt808.header import Edition
 from jt808.messages import (
     DriverIdentity,
@@ -22,6 +24,7 @@ from jt808.messages import (
     UpgradeResult,
     encode_body,
 )
+from tests.ingest.world import Rec, fix, group_of
 
 
 def test_parameters_say_what_they_answer() -> None:
@@ -112,3 +115,14 @@ def test_a_driver_without_a_card_is_an_answer() -> None:
 def test_what_may_be_named_as_an_answer_is_read_as_one() -> None:
     assert sorted(READ_AS_ANSWERS) == sorted({0x0201, *ANSWERS})
     assert {answer for kind in KINDS.values() for answer in kind.answers} == {0x0801, *READ_AS_ANSWERS}
+
+
+def test_the_answer_of_a_location_query_is_bounded_too() -> None:
+    """It may come in packages, up to megabytes of items."""
+    body = struct.pack(">H", 7) + fix(0) + 2000 * (b"\xe0\xff" + bytes(255))
+    digest = Digester(Directory()).facts([group_of(Rec(body, 0x0201))])
+    (answer,) = digest.answers
+    assert answer.request_serial_no == 7
+    assert len(orjson.dumps(answer.answer)) <= MAX_BYTES + 100
+    assert answer.answer is not None
+    assert answer.answer["truncated"]
