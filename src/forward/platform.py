@@ -35,6 +35,7 @@ from store.queries.forwarding import Platform
 
 LOGOUT_S: Final = 1.0  # how long a stopping server waits for the answer to its logout
 MAX_KINDS: Final = 256  # of unhandled messages told apart; a peer may invent four thousand million
+LOGOUT_ANSWER: Final = 0x1004
 TOTAL_RECEIVED: Final = 0x9101
 
 LogLink = Callable[[int, str, str, str], None]
@@ -139,6 +140,7 @@ class PlatformLink:
         finally:
             self.sender.close()
             await self._log_out()
+            await self.sender.finish()
 
     async def _keep_main_link(self) -> None:
         loop = asyncio.get_running_loop()
@@ -178,9 +180,12 @@ class PlatformLink:
         self._main = self._sub = None
         self.link.verify_code = None  # no sub link is taken any more
         if main is not None and main.is_up:
+            answers = self.link.received[LOGOUT_ANSWER]
             self.link.stop(main.now, LOGOUT_S)
             main.rearm()
             await asyncio.wait((main.closed,), timeout=LOGOUT_S)
+            if self.link.received[LOGOUT_ANSWER] > answers:
+                self.sender.all_received(main)
         elif sub is not None and sub.is_up:
             sub.send_message(CloseLinkInform(0))
         if main is not None:

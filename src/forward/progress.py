@@ -35,6 +35,11 @@ class Progress:
         """The range to read next: positions with an offset in (after, upto]."""
         return self._ranges[0] if self._ranges else None
 
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """All that is left to the history."""
+        return tuple(self._ranges)
+
     def history_sent(self, upto: int) -> None:
         """The first range is sent up to there."""
         _, end = self._ranges.popleft()
@@ -79,3 +84,8 @@ class Progress:
         while self._marks and self._marks[0][0] <= token:
             self.confirmed = max(self.confirmed, self._marks.popleft()[1])
         return self.confirmed > before
+
+    def all_received(self) -> None:
+        """Whatever was sent is received: the superior platform answered what was sent last."""
+        self._marks.clear()
+        self.confirmed = self.reached

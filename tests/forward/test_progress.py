@@ -36,6 +36,16 @@ def test_history_holds_the_confirmation_back() -> None:
     assert (progress.confirmed, progress.marks) == (70, 0)
 
 
+def test_the_answer_to_the_last_word_confirms_all_that_was_sent() -> None:
+    progress = Progress(10, 50)
+    progress.live_sent(60)
+    progress.history_sent(30)
+    progress.mark(1)
+    progress.history_sent(40)
+    progress.all_received()
+    assert (progress.confirmed, progress.marks, progress.ranges) == (40, 0, ((40, 50),))
+
+
 def test_what_live_left_out_becomes_history() -> None:
     progress = Progress(0, 0)
     progress.left_out(5)
