@@ -339,10 +339,10 @@ def wait_for_predecessor(data: Path, runtime: Path, timeout_s: float) -> None:
     except FileNotFoundError:
         pass
     else:
-        pid = first.strip()
-        if not pid.isdigit():  # killed between making and filling it: PostgreSQL refuses an empty one for ever
+        noted = first.strip()
+        if not noted.isdigit():  # killed between making and filling it: PostgreSQL refuses an empty one for ever
             lock_file.unlink()
-        elif Path("/proc", pid).exists():
+        elif Path("/proc", noted).exists():
             lock_file.write_text(f"{NO_SUCH_PID}\n{rest}")
     for leftover in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
         (runtime / leftover).unlink(missing_ok=True)
