@@ -12,6 +12,7 @@ import psycopg
 from ingest.pipeline import wall_clock_us
 from roadwarden.settings import Settings
 from store import Database, partitions
+from store.errors import in_short
 from store.retention import Keep, drop_old
 
 log = logging.getLogger("roadwarden.retention")
@@ -33,9 +34,9 @@ class Retention:
         while True:
             try:
                 await self.once(wall_clock_us())
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:  # also a right that this account has not: reports are stored all the same
                 self.counts["retention_failures_total"] += 1
-                log.warning("retention is tried again in a minute: %s", str(error).strip().splitlines()[0])
+                log.warning("retention is tried again in a minute: %s", in_short(error))
                 await asyncio.sleep(AGAIN_S)
             else:
                 await asyncio.sleep(EVERY_S)
