@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from math import ceil
 from typing import Final, Protocol
+
+log = logging.getLogger(__name__)
 
 STEP_S: Final = 0.25
 
@@ -61,7 +64,10 @@ class Deadlines:
         self._timer = self._loop.call_later(self._step_s, self._serve) if self._slots else None
         for link in due:
             if link.due_slot is None:
-                link.on_due()
+                try:
+                    link.on_due()
+                except Exception:  # a bug of ours on one link must not cost the others their deadlines for ever
+                    log.exception("a link's deadline could not be kept")
 
     def close(self) -> None:
         if self._timer is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from ingest.deadlines import Deadlines
 from tests.ingest.waiting import until
 
@@ -67,4 +69,22 @@ async def test_it_goes_on_after_a_rest() -> None:
     deadlines.set(link, asyncio.get_running_loop().time())
     seen = len(link.rung)
     await until(lambda: len(link.rung) > seen)
+    deadlines.close()
+
+
+async def test_one_that_fails_costs_no_other_its_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Link):
+        def on_due(self) -> None:
+            super().on_due()
+            raise ZeroDivisionError
+
+    deadlines, now = await make()
+    links = [(Failing if number % 2 else Link)(deadlines) for number in range(8)]
+    for link in links:
+        deadlines.set(link, now)
+    await until(lambda: all(link.rung for link in links))
+    assert caplog.text.count("could not be kept") == 4
+    after = Link(deadlines)
+    deadlines.set(after, now)
+    await until(lambda: after.rung)
     deadlines.close()
