@@ -284,11 +284,17 @@ class Core:
             return False
         return True
 
+    def _stores(self) -> bool | str:
+        """A database may answer and take nothing: its disk is full, it was left read-only by a fail-over."""
+        if not self.pipeline.status.running:
+            return "the pipeline has not started"
+        return self.pipeline.status.database_up or "reports cannot be stored; they wait in the journal"
+
     async def _readiness(self) -> Mapping[str, bool | str]:
         return {
             "database": await self._answers() or "the database is away; reports wait in the journal",
             "schema": not self._schema_problem or self._schema_problem,
-            "pipeline": self.pipeline.status.running or "the pipeline has not started",
+            "pipeline": self._stores(),
             "gateway": self.control.is_connected or "the gateway process does not answer",
             "journal": not self._journal_failing or "the journal cannot be written; no report is answered",
             **crash_loops(read_roles(self._settings.run_dir), time.time()),

@@ -55,6 +55,16 @@ async def test_it_does_not_wait_in_vain(core: Core, why: str, monkeypatch: pytes
     await core._drain()
 
 
+async def test_a_database_that_answers_and_takes_nothing_is_not_ready(core: Core) -> None:
+    status = core.pipeline.status
+    status.database_up = False
+    assert (await core._readiness())["pipeline"] == "reports cannot be stored; they wait in the journal"
+    status.database_up = True
+    assert (await core._readiness())["pipeline"] is True
+    status.running = False
+    assert (await core._readiness())["pipeline"] == "the pipeline has not started"
+
+
 async def test_readiness_says_what_is_wrong(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = await core._readiness()
     assert parts["journal"] is True
