@@ -152,6 +152,8 @@ class Digester:
         digest.counts["out_of_range"] += sum(
             fault in OFF_EARTH and row not in bad for row, fault in columns.errors.items()
         )
+        if columns.other_items:
+            digest.counts["other_items"] += len(columns.other_items) - columns.other_items.count(None)
         plain_columns: dict[str, Any] = {name: getattr(columns, name) for name in COLUMNS}
         batch = PositionBatch(
             terminal_id=terminal_id,

@@ -84,6 +84,13 @@ def test_a_report_becomes_a_row() -> None:
     assert digest.is_blind.tolist() == [False]
 
 
+def test_reports_with_items_that_have_no_column_are_counted() -> None:
+    odd = [bytes.fromhex(items) for items in ("0104000004d2", "e10100", "010300000030011f", "3001")]
+    digest = of(*[report(second, items=items) for second, items in enumerate(odd)], report(9))
+    assert digest.counts["other_items"] == 3
+    assert of(report(1)).counts["other_items"] == 0
+
+
 def test_groups_are_read_as_one_in_their_order() -> None:
     digest = digest_of(group_of(report(1), report(2), offset=4), group_of(report(3), report(0), offset=5))
     assert (digest.first_offset, digest.offset, digest.read) == (4, 5, 4)
