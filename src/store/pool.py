@@ -116,6 +116,10 @@ class Database:
         Raises:  DatabaseUnavailable (a psycopg.OperationalError): none to be had within ``timeout_s``.
                  psycopg.OperationalError: from inside the block, when the server goes away meanwhile.
         """
+        # psycopg waits with asyncio.wait_for, which in Python 3.11 forgets a cancellation that comes in the same turn
+        # as what it waits for: then the task would go on for ever, and whoever ends it would wait for it.
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:
@@ -132,6 +136,8 @@ class Database:
             if connection.closed:
                 self._note_down("the connection was lost")
             await self._pool.putconn(connection)
+        if task is not None and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
     async def ping(self) -> None:
         """See that the database answers.

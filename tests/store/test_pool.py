@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import psycopg
@@ -33,6 +34,51 @@ async def test_a_block_is_a_transaction(postgresql_database: store.Database) -> 
             await connection.execute("INSERT INTO vehicles (plate) VALUES ('lost')")
             raise ZeroDivisionError
     assert await plates() == [("kept",)]
+
+
+async def test_a_cancellation_that_the_pool_forgets_is_not_lost(
+    postgresql_database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asyncio.wait_for does in Python 3.11 when the connection comes in the same turn."""
+    getconn, is_waiting = postgresql_database._pool.getconn, asyncio.Event()
+
+    async def forgetful() -> psycopg.AsyncConnection:
+        is_waiting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await getconn()
+
+    async def endless() -> None:
+        while True:
+            await postgresql_database.ping()
+
+    monkeypatch.setattr(postgresql_database._pool, "getconn", forgetful)
+    task = asyncio.create_task(endless())
+    await is_waiting.wait()
+    task.cancel()
+    done, _ = await asyncio.wait((task,), timeout=30.0)
+    task.cancel()  # an end for the task that has forgotten the first one
+    assert done == {task}
+    assert task.cancelled()
+
+    async def at_the_end() -> int:  # what a cancelled task does before it ends is not cut short
+        try:
+            await asyncio.Event().wait()
+        finally:
+            monkeypatch.undo()
+            async with postgresql_database.connection() as connection:
+                cursor = await connection.execute("SELECT 1")
+                assert await cursor.fetchone() == (1,)
+                ends.append("read")
+        return 0
+
+    ends: list[str] = []
+    task = asyncio.create_task(at_the_end())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    assert ends == ["read"]
 
 
 async def test_committed_means_on_disk_whatever_the_database_says(database: store.Database) -> None:
