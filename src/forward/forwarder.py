@@ -121,7 +121,8 @@ class Forwarder:
                 until = time.monotonic() + pause_s
                 while (rest_s := until - time.monotonic()) > 0:
                     try:
-                        event = await asyncio.wait_for(subscription.next(), rest_s)
+                        async with asyncio.timeout(rest_s):
+                            event = await subscription.next()
                     except TimeoutError:
                         break
                     is_lost = subscription.take_lost() > 0  # then anything may have changed

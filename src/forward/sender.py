@@ -148,7 +148,8 @@ class Sender:
                 self._log.error("forwarding to %s failed", self._platform.name, exc_info=error)
                 pause_s = self._config.failed_s
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._outlet_changed.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._outlet_changed.wait()
 
     async def _wait_for_outlet(self) -> None:
         """No link: only count what waits."""
