@@ -30,7 +30,9 @@ PACKAGE_OVERHEAD: Final = 128
 """Bytes a held package is counted with beside its body, so that a flood of empty ones meets the bound too."""
 
 REMEMBERED_SETS: Final = 16
-"""Completed sets remembered, to know their packages when they are sent again."""
+REMEMBERED_PACKAGES: Final = 8192
+"""Completed sets remembered, to know their packages when they are sent again; and of how many packages in all, at four
+bytes each: as many as a message of 4 MiB has at half a frame's length."""
 
 HEAD_BYTES: Final = 4
 """Of a completed message: what an answer to it has to name (the id of media data)."""
@@ -110,7 +112,7 @@ class _Set:
     total: int
     begun: float
     arrived: float  # the latest package
-    touched: float  # the same, or asked for the missing, or the terminal's login
+    touched: float  # the same, or one that is here already, asked for the missing, the terminal's login
     parts: dict[int, bytes] = field(default_factory=dict)
     size: int = 0
     asked: int = 0  # since the latest package
@@ -123,7 +125,7 @@ class _Done:
     """A completed set: what its packages are known by when they come again."""
 
     at: float
-    hashes: array[int]  # of each package's body
+    hashes: array[int]  # of each package's body, 32 bits
     head: bytes  # the first bytes of the message
     is_stored: bool = False  # not answered again before
 
@@ -196,9 +198,10 @@ class Reassembler:
             held = None
         if held is None:
             held = self._begin(key, total, number, body, now)
-        elif number in held.parts:
-            return Outcome.DUPLICATE
         held.is_carried = False
+        held.touched = now
+        if number in held.parts:
+            return Outcome.DUPLICATE
         size = len(body) + PACKAGE_OVERHEAD
         self._make_way(size)
         if self._size + size > self._max_bytes or not self._budget.take(size, self, key):
@@ -206,7 +209,7 @@ class Reassembler:
             return Outcome.TOO_LARGE
         held.parts[number] = body
         held.size += size
-        held.arrived = held.touched = now
+        held.arrived = now
         held.asked = 0
         self._size += size
         return Outcome.WAITING if len(held.parts) < total else self._assemble(key, held, now)
@@ -214,16 +217,20 @@ class Reassembler:
     def _is_again(self, done: _Done, total: int, number: int, body: bytes, now: float) -> bool:
         """Is this a package of the completed message, or of another one under its numbers?"""
         is_young = now - done.at <= self._max_age_s
-        return is_young and len(done.hashes) == total and done.hashes[number - 1] == hash(body)
+        return is_young and len(done.hashes) == total and done.hashes[number - 1] == hash(body) & 0xFFFFFFFF
 
     def _assemble(self, key: Key, held: _Set, now: float) -> Assembled:
         self._forget(key)
         bodies = [held.parts[number] for number in range(1, held.total + 1)]
         whole = b"".join(bodies)
-        self._completed[key] = _Done(now, array("q", map(hash, bodies)), whole[:HEAD_BYTES])
-        while len(self._completed) > REMEMBERED_SETS:
+        hashes = array("I", [hash(body) & 0xFFFFFFFF for body in bodies])
+        self._completed[key] = _Done(now, hashes, whole[:HEAD_BYTES])
+        while len(self._completed) > REMEMBERED_SETS or self._remembered() > REMEMBERED_PACKAGES:
             self._completed.popitem(last=False)
         return Assembled(whole, key[1], tuple((key[1] + i) & 0xFFFF for i in range(held.total)))
+
+    def _remembered(self) -> int:
+        return sum(len(done.hashes) for done in self._completed.values())
 
     def stored(self, message_id: int, serial_no: int) -> None:
         """The completed message is on disk and answered: its packages, sent again, are answered again."""

@@ -7,7 +7,17 @@ import random
 import pytest
 
 from jt808.header import Edition, Header
-from jt808.subpackage import GOES_ON_WITHIN, PACKAGE_OVERHEAD, Assembled, Budget, Missing, Outcome, Reassembler
+from jt808.subpackage import (
+    GOES_ON_WITHIN,
+    PACKAGE_OVERHEAD,
+    REMEMBERED_PACKAGES,
+    REMEMBERED_SETS,
+    Assembled,
+    Budget,
+    Missing,
+    Outcome,
+    Reassembler,
+)
 
 
 def package(number: int, total: int, *, first: int = 100, message_id: int = 0x0704) -> Header:
@@ -96,6 +106,35 @@ def test_another_message_under_the_numbers_of_one_that_is_stored_is_taken_and_no
     assert reassembler.add(package(1, 2), b"A", 1.0) is Outcome.WAITING
     assert reassembler.add(package(2, 2), b"b", 1.0) == Assembled(b"Ab", 100, (100, 101))
     assert reassembler.add(package(1, 2), b"c", 1.0) is Outcome.WAITING  # nor while it is not stored yet
+
+
+def test_what_is_remembered_of_completed_messages_has_a_bound() -> None:
+    reassembler = Reassembler(max_bytes=1 << 30)
+    total = REMEMBERED_PACKAGES // 2
+    for first in (0, 10_000, 20_000, 30_000):
+        for number in range(1, total + 1):
+            reassembler.add(package(number, total, first=first), b"", 0.0)
+    assert [bool(reassembler._completed.get((0x0704, first))) for first in (0, 10_000, 20_000, 30_000)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    for number in range(1, 17):
+        reassembler.add(package(1, 1, first=40_000 + number), b"", 0.0)
+    assert len(reassembler._completed) == REMEMBERED_SETS
+
+
+def test_a_terminal_that_repeats_what_is_here_is_not_asked_meanwhile() -> None:
+    """It sends the whole once more: what lacks is on its way."""
+    reassembler = Reassembler(ask_after_s=10, max_age_s=60)
+    for number in (1, 2):
+        reassembler.add(package(number, 3), parts(3)[number - 1], 0.0)
+    assert reassembler.add(package(1, 3), b"part01", 9.0) is Outcome.DUPLICATE
+    assert reassembler.on_time(18.9) == []
+    assert reassembler.add(package(2, 3), b"part02", 18.9) is Outcome.DUPLICATE
+    assert len(reassembler.on_time(28.9)) == 1
+    for at in range(30, 60):  # repetitions prolong no life
+        reassembler.add(package(1, 3), b"part01", float(at))
+    reassembler.on_time(60.0)
+    assert reassembler.dropped == [("package_expired", 0x0704, 2)]
 
 
 def test_the_head_of_a_completed_message_is_remembered() -> None:
