@@ -19,7 +19,7 @@ from roadwarden.file_archive import Archived, Files, archive_of, pack, unpack
 from roadwarden.parts import firmware_folder, media_path
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
-from store.cluster import wheel_bin_dir
+from store.cluster import SUPERUSER, wheel_bin_dir
 from store.embedded import EmbeddedPostgres
 from store.media_folder import MediaFolder
 
@@ -140,6 +140,31 @@ def _said(done: Archived) -> str:
     return f"{done.media:,} media files, {done.firmware:,} firmware packages, {done.size_bytes:,} bytes"
 
 
+def _fill(program: str, source: Path, dsn: str, *, is_embedded: bool) -> None:
+    """Put a dump into the database.
+
+    One of TimescaleDB has the extension's own tables in it. Only a superuser may fill those, and only between two calls
+    (its manual: Logical backup). Of the embedded server we can be that; on another the DSN has to be one's.
+
+    Raises:  store.StoreError, psycopg.Error: it went wrong; what is filled by then stays.
+    """
+    listed = subprocess.run([program, "--list", str(source)], capture_output=True, text=True, errors="replace")
+    if listed.returncode:
+        raise store.StoreError(f"{source} is no dump that can be read: {listed.stderr.strip()}")
+    if " EXTENSION - timescaledb " not in listed.stdout:
+        _run(program, ["--exit-on-error", "--no-owner", str(source)], dsn)
+        return
+    owner = ["--no-owner"]
+    if is_embedded:
+        dsn, owner = make_conninfo(**(conninfo_to_dict(dsn) | {"user": SUPERUSER})), []  # it stays the program's role
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+        connection.execute("SELECT timescaledb_pre_restore()")
+    _run(program, ["--exit-on-error", *owner, str(source)], dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT timescaledb_post_restore()")
+
+
 def restore(settings: Settings, source: Path) -> int:
     program = _program(settings, "pg_restore")
     if program is None:
@@ -154,7 +179,7 @@ def restore(settings: Settings, source: Path) -> int:
                 ).fetchone()
             if found and found[0]:
                 return _fail("the database holds tables already; restore goes into an empty one")
-            _run(program, ["--exit-on-error", "--no-owner", str(source)], dsn)
+            _fill(program, source, dsn, is_embedded=settings.database_url is None)
     except (store.StoreError, psycopg.Error, OSError) as error:
         return _fail(f"restore failed: {error}")
     print("restored")

@@ -1,14 +1,19 @@
-"""`backup`, `migrate`, `doctor` where something is not as it should be."""
+"""`backup` and `restore`; `migrate` and `doctor` where something is not as it should be."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
+import store
 from roadwarden.doctor import check_data_dir, check_ports
-from roadwarden.maintenance import backup, migrate
+from roadwarden.maintenance import backup, database, migrate, restore
 from roadwarden.settings import Settings, load_settings
+from tests.api.support import T0, Seed, batch
+from tests.postgres import Server, bin_dir_of
 
 
 @pytest.fixture
@@ -45,3 +50,42 @@ def test_a_password_is_no_argument(tmp_path: Path, capfd: pytest.CaptureFixture[
         assert part in arguments
     assert said.err == "roadwarden: backup failed: pg_dump ended with exit code 3\n"
     assert list(tmp_path.glob("*.dump*")) == []
+
+
+@pytest.mark.slow
+async def test_what_was_backed_up_is_there_again_and_goes_on(
+    tmp_path: Path, server: Server, dsn: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On each back end, from a server of its own into an embedded one."""
+    source = store.Database(dsn)
+    await source.open()
+    seed = Seed(source)
+    vehicle_id = await seed.vehicle("辽A1")
+    await seed.positions(batch(*[(vehicle_id, T0 + timedelta(hours=9 * i), float(i)) for i in range(10)]))
+    await source.close()
+    bin_dir = bin_dir_of(server.backend)
+    there = load_settings(data_dir=tmp_path / "there", database_url=dsn, postgres_bin=bin_dir)
+    here = load_settings(data_dir=tmp_path / "here", postgres_bin=bin_dir)
+    assert backup(there, tmp_path / "a.dump") == 0
+    assert restore(there, tmp_path / "a.dump") == 1
+    assert "the database holds tables already" in capfd.readouterr().err
+    assert restore(here, tmp_path / "a.dump") == 0
+    with database(here) as restored:
+        assert store.migrate(restored) == []
+        pool = store.Database(restored)
+        await pool.open()
+        seed = Seed(pool)
+        assert await seed.one("SELECT count(*) FROM positions") == 10
+        seed.offset = 1
+        await seed.positions(batch(*[(vehicle_id, T0 + timedelta(hours=i), 60.0) for i in (1, 500)]))
+        assert await seed.one("SELECT count(*) FROM positions") == 12
+        await pool.close()
+
+
+def test_what_is_no_dump_is_said(tmp_path: Path, postgresql_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_settings(data_dir=tmp_path, database_url=postgresql_dsn)
+    (tmp_path / "a.dump").write_text("not a dump")
+    with psycopg.connect(postgresql_dsn) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    assert restore(settings, tmp_path / "a.dump") == 1
+    assert "a.dump is no dump that can be read" in capsys.readouterr().err
