@@ -72,11 +72,15 @@ class MediaJanitor:
         async with self._database.connection() as connection:
             await queries.drop_reports_before(connection, before)
         expired = await self._drop("expired", before)
-        evicted = await self._drop("evicted", self._max_bytes)
-        if evicted:
-            log.warning("%d media were deleted: together they were larger than %d bytes", evicted, self._max_bytes)
         if expired:
             log.info("%d media were deleted: received before %s", expired, before.isoformat(timespec="minutes"))
+        await self._count()
+        if self.bytes > self._max_bytes:
+            evicted = await self._drop("evicted", self._max_bytes)
+            log.warning("%d media were deleted: together they were larger than %d bytes", evicted, self._max_bytes)
+            await self._count()
+
+    async def _count(self) -> None:
         async with self._database.connection() as connection:
             self.files, self.bytes, self._store.unfiled_bytes = await queries.usage(connection)
 
