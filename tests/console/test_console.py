@@ -7,10 +7,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.console.conftest import TERMINALS, Console
 
@@ -284,6 +286,38 @@ def test_a_silent_stream_is_a_red_bar(page: Page, console: Console) -> None:
     page.route_web_socket(re.compile("/api/v1/live$"), relay)
     sign_in(page, console)
     expect(page.get_by_test_id("bar-stale")).to_be_visible()
+    # Nobody looks at this tab, or at an empty queue, and thinks that all is well.
+    expect(page).to_have_title(re.compile("^⚠ "))
+    page.keyboard.press("1")
+    expect(page.get_by_test_id("alarm-queue")).to_contain_text("现在看不到有没有新报警")
+
+
+def test_lists_are_read_until_they_are_there(page: Page, console: Console, refusals: list[int]) -> None:
+    refusals.append(503)
+    asked: list[str] = []
+
+    def fail_first(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=503, json={"status": 503, "detail": "not yet"})
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/api/v1/vehicles\?"), fail_first)
+    sign_in(page, console)
+    expect(online_vehicle(page)).to_be_visible()
+    assert len(asked) > 1
+
+
+@pytest.mark.usefixtures("alarms")
+def test_alarms_behind_a_filter_are_counted(seat: Page) -> None:
+    open_alarm(seat)
+    seat.keyboard.press("4")  # overspeed is none of these
+    hidden = seat.get_by_test_id("filtered-out")
+    expect(hidden).to_contain_text(re.compile(r"隐藏了 \d+ 条"))
+    hidden.click()
+    expect(hidden).to_have_count(0)
+    open_alarm(seat)
 
 
 def test_without_webgl_the_vehicle_table_stands_in(page: Page, console: Console) -> None:
@@ -494,6 +528,101 @@ def test_a_viewer_looks_and_touches_nothing(page: Page, console: Console) -> Non
         expect(page.get_by_test_id(name)).to_have_count(0)
     page.keyboard.press("m")
     expect(page.get_by_test_id("text-dialog")).to_have_count(0)
+
+
+def test_what_the_server_refuses_is_said_in_words_of_the_watch(seat: Page, refusals: list[int]) -> None:
+    refusals.append(409)
+
+    def refuse(route: Route) -> None:
+        kind = "urn:roadwarden:problem:no-terminal"
+        route.fulfill(
+            status=409, json={"type": kind, "status": 409, "title": "Conflict", "detail": "in the server's words"}
+        )
+
+    online_vehicle(seat).click()
+    seat.get_by_test_id("send-text").click()
+    seat.get_by_test_id("text-input").fill("发不出去")
+    seat.route("**/api/v1/commands", refuse)
+    seat.get_by_test_id("text-submit").click()
+    said = seat.get_by_test_id("text-dialog").get_by_role("alert")
+    expect(said).to_contain_text("没有已批准的终端")
+    expect(said.locator("small")).to_have_text("in the server's words")
+
+
+def test_ones_own_password(page: Page, console: Console, refusals: list[int]) -> None:
+    refusals.append(422)
+    console.client.call("POST", "users", {"username": "sun", "password": console.password, "role": "operator"})
+    sign_in(page, console, username="sun")
+    page.get_by_test_id("user").click()
+    page.get_by_test_id("own-password").click()
+    for field, value in (("current", "not this one"), ("next", "another long one"), ("again", "another long one")):
+        page.get_by_test_id(f"password-{field}").fill(value)
+    page.get_by_test_id("password-save").click()
+    expect(page.get_by_test_id("password-dialog").get_by_role("alert")).to_contain_text("当前密码：不正确")
+    page.get_by_test_id("password-current").fill(console.password)
+    page.get_by_test_id("password-save").click()
+    expect(page.get_by_test_id("password-dialog")).to_have_count(0)
+
+
+def test_a_dangerous_choice_is_not_remembered(seat: Page) -> None:
+    online_vehicle(seat).click()
+    for _ in range(2):
+        seat.get_by_test_id("more-commands").click()
+        seat.get_by_test_id("kind-oil_power").click()
+        dialog = seat.get_by_test_id("command-dialog")
+        expect(dialog.get_by_role("radio", name="恢复油电")).to_be_checked()
+        dialog.get_by_text("断油断电", exact=True).last.click()
+        expect(dialog.get_by_role("radio", name="断油断电")).to_be_checked()
+        seat.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+
+def test_pickers_are_in_shanghai_wherever_the_machine_is(browser: Browser, console: Console) -> None:
+    context = browser.new_context(locale="zh-CN", timezone_id="America/New_York")
+    page = context.new_page()
+    sign_in(page, console, "/alarms")
+    page.locator(".el-date-editor input").first.click()
+    with page.expect_request(re.compile(r"/api/v1/alarms\?.*from=")) as asked:
+        page.get_by_text("最近 24 小时").click()
+    begin = parse_qs(urlsplit(asked.value.url).query)["from"][0]
+    age = datetime.now(UTC) - datetime.fromisoformat(begin)
+    context.close()
+    assert timedelta(hours=23) < age < timedelta(hours=25)
+
+
+def test_areas_are_stored_in_a_terminal_and_told_as_a_table(seat: Page, console: Console) -> None:
+    fence = {
+        "name": "测试港区",
+        "shape": "circle",
+        "center": [41.8, 123.4],
+        "radius_m": 3000,
+        "points": [],
+        "trigger": "both",
+    }
+    fence_id = console.client.call("POST", "geofences", fence)["id"]
+    able = next(
+        one["id"] for one in all_vehicles(console) if one["terminals"] and one["terminals"][0]["edition"] == "2019"
+    )
+    seat.goto(f"{console.url}/?v={able}")
+    sent = seat.get_by_test_id("card-commands")
+    seat.get_by_test_id("more-commands").click()
+    seat.get_by_test_id("kind-area_set").click()
+    seat.get_by_test_id("field-geofence_id").locator(".el-select").click()
+    seat.locator(".el-select-dropdown__item:visible", has_text="测试港区").click()
+    seat.get_by_test_id("command-submit").click()
+    expect(sent.locator("[data-kind=area_set]")).to_have_attribute("data-state", "acknowledged")
+    seat.get_by_test_id("more-commands").click()
+    seat.get_by_test_id("kind-area_query").click()
+    seat.get_by_test_id("field-shape").get_by_text("圆形").click()
+    seat.get_by_test_id("command-submit").click()
+    asked = sent.locator("[data-kind=area_query]")
+    expect(asked).to_have_attribute("data-state", "answered")
+    asked.click()
+    answer = seat.get_by_test_id("answer")
+    expect(answer.get_by_role("columnheader", name="半径 m")).to_be_visible()
+    expect(answer.get_by_role("row").nth(1)).to_contain_text("测试港区")
+    expect(answer).not_to_contain_text("latitude")
+    console.client.call("DELETE", f"geofences/{fence_id}")
 
 
 def test_what_is_wrong_with_the_server_is_said_until_it_is_cured(page: Page, console: Console) -> None:

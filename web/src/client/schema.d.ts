@@ -669,7 +669,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel Command
-         * @description Take back a command that was not sent yet.
+         * @description Take back a command that is still to be sent, also once more; or an upgrade whose packages are going out.
          */
         post: operations["cancel_command"];
         delete?: never;
@@ -968,7 +968,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel Command Group
-         * @description Take back what was not sent yet; what was goes on.
+         * @description Take back what is still to be sent; what was sent goes on.
          */
         post: operations["cancel_command_group"];
         delete?: never;

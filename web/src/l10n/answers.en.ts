@@ -1,5 +1,6 @@
 /** What terminals answer: the fields of their messages and what their values mean; the Chinese is the standard's. */
 export default {
+  'answer.place': 'Place',
   'answer.latitude_deg': 'Latitude °',
   'answer.longitude_deg': 'Longitude °',
   'answer.time': 'Time',

@@ -1,5 +1,6 @@
 /** What terminals answer: the fields of their messages and what their values mean; the Chinese is the standard's. */
 export default {
+  'answer.place': '位置',
   'answer.latitude_deg': '纬度 °',
   'answer.longitude_deg': '经度 °',
   'answer.time': '时间',

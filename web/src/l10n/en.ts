@@ -614,7 +614,7 @@ const en: Record<keyof typeof zh, string> = {
   'outcome.cancelled': 'Taken back before it was sent',
   'outcome.photos': '{n} arrived',
   'outcome.waits': 'Received; the result is to come',
-  'outcome.answered': 'Answered',
+  'outcome.answered': 'see the answer',
   'card.photo': 'Photo',
   'card.parameters': 'Parameters',
   'card.moreCommands': 'More',

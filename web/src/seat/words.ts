@@ -99,7 +99,7 @@ export function commandOutcome(command: Command): string {
   if (command.state === 'expired') return command.confirm_by && !command.confirmed_at ? t('outcome.notConfirmed') : t('outcome.expired')
   if (command.state === 'cancelled') return reasonWords(command.reason) || t('outcome.cancelled')
   if (command.reason) return reasonWords(command.reason)
-  if (command.kind === 'photo' && command.progress?.arrived) return t('outcome.photos', { n: command.progress.arrived })
+  if ((command.kind === 'photo' || command.kind === 'media_upload') && command.progress?.arrived) return t('outcome.photos', { n: command.progress.arrived })
   if (command.state === 'acknowledged' && command.is_open) return t('outcome.waits')
   if (command.state === 'answered') return t('outcome.answered')
   return ''
