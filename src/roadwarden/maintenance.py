@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -58,7 +59,7 @@ def _run(program: str, arguments: list[str], dsn: str) -> None:
 
     Raises:  store.StoreError: it failed, and has said why.
     """
-    parts = conninfo_to_dict(dsn)
+    parts: dict[str, Any] = conninfo_to_dict(dsn)
     password = parts.pop("password", None)
     environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
     done = subprocess.run([program, *arguments, f"--dbname={make_conninfo(**parts)}"], env=environment)
@@ -156,7 +157,7 @@ def _fill(program: str, source: Path, dsn: str, *, is_embedded: bool) -> None:
         return
     owner = ["--no-owner"]
     if is_embedded:
-        dsn, owner = make_conninfo(**(conninfo_to_dict(dsn) | {"user": SUPERUSER})), []  # it stays the program's role
+        dsn, owner = make_conninfo(dsn, user=SUPERUSER), []  # the tables stay the program's role's
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
         connection.execute("SELECT timescaledb_pre_restore()")
