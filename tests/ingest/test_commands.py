@@ -20,7 +20,7 @@ from ingest.control import ControlClient, ControlUnavailable, control_path
 from jt808.header import Edition
 from jt808.messages import LocationQuery, TextMessage, decode_body
 from store import Database
-from store.queries import command_answers, command_queue
+from store.queries import command_answers, command_queue, commands
 from tests.ingest.terminals import PHONE, running
 from tests.ingest.waiting import until
 
@@ -653,3 +653,24 @@ async def test_many_that_are_over_are_given_up_in_bites(bench: Bench) -> None:
     async with bench.database.connection() as connection:
         assert len(await command_queue.expire(connection, limit=3)) == 3
         assert len(await command_queue.expire(connection, limit=3)) == 2
+
+
+@pytest.mark.postgres
+async def test_what_is_to_be_sent_once_more_can_be_taken_back(bench: Bench) -> None:
+    """The terminal may be back any moment; and it may have done it before."""
+    await bench.come_online()
+    command = await bench.give()
+    await bench.desk.look()
+    async with bench.database.connection() as connection:
+        assert not await commands.cancel(connection, command, "enough")  # it may be at it
+    del bench.control.online[PHONE]
+    await bench.age(11)
+    await bench.desk.look()
+    async with bench.database.connection() as connection:
+        assert await commands.cancel(connection, command, "enough")
+    await bench.come_online()
+    await bench.desk.look()
+    assert len(bench.control.sent) == 1
+    assert await bench.state(command) == "cancelled"
+    assert await bench.answer() == [command]
+    assert await bench.state(command) == "acknowledged"

@@ -314,3 +314,17 @@ async def test_what_cannot_be_sent(bench: Bench, what: str) -> None:
     row = await bench.row(command)
     assert row["state"] == "failed"
     assert ("2011" if what == "edition" else "firmware's file") in row["reason"]
+
+
+@pytest.mark.postgres
+async def test_taken_back_in_the_middle(bench: Bench) -> None:
+    command = await bench.give()
+    bench.terminal.busy = 10**6
+    await bench.desk.look()
+    async with bench.database.connection() as connection:
+        assert await commands.cancel(connection, command, "enough")
+    bench.terminal.busy = 0
+    await until(lambda: not bench.desk._transfers._tasks)
+    await bench.look()
+    assert len(bench.terminal.packages) <= 8
+    assert (await bench.row(command))["state"] == "cancelled"

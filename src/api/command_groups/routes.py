@@ -124,7 +124,7 @@ async def confirm_command_group(group_id: UUID, body: GroupConfirmation, service
 
 @router.post("/{group_id}/cancel", response_model=CommandGroup)
 async def cancel_command_group(group_id: UUID, services: ServicesDep, actor: Operator) -> Any:
-    """Take back what was not sent yet; what was goes on."""
+    """Take back what is still to be sent; what was sent goes on."""
     async with services.database.connection() as connection:
         group = await _locked(connection, group_id)
         if group["state"] not in ("running", "awaiting_confirmation"):

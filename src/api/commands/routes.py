@@ -128,7 +128,7 @@ async def confirm_command(command_id: UUID, body: CommandConfirmation, services:
 
 @router.post("/{command_id}/cancel", response_model=Command)
 async def cancel_command(command_id: UUID, services: ServicesDep, actor: Operator) -> Any:
-    """Take back a command that was not sent yet."""
+    """Take back a command that is still to be sent, also once more; or an upgrade whose packages are going out."""
     async with services.database.connection() as connection:
         command = await commands.lock(connection, command_id)
         if command is None:

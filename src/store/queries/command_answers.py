@@ -19,8 +19,9 @@ RESULT_TEXTS: Final = {1: "failed", 2: "message wrong", 3: "not supported"}
 MAX_ANSWER_AGE: Final = "1 day"
 """Serial numbers wrap after 65,536 messages; what was sent longer ago is not what an answer means."""
 
-OPEN: Final = ("queued", "sent", "acknowledged", "timed_out")
-"""States that an answer may change. `queued`: it was sent, and its terminal was away when it was to be sent again."""
+OPEN: Final = ("queued", "sent", "acknowledged", "timed_out", "cancelled")
+"""States that an answer may change. `queued`: it was sent, and its terminal was away when it was to be sent again;
+`cancelled`: it was taken back then, and had arrived."""
 
 GENERAL_RESPONSE: Final = 0x0001
 PACKAGES_REQUEST: Final = 0x0005

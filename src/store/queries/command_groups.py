@@ -12,6 +12,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from store.queries.commands import CANCELLABLE
+
 OPEN: Final = ("awaiting_confirmation", "queued", "sent")
 
 _SELECT: Final = f"""
@@ -165,14 +167,14 @@ async def confirm(connection: AsyncConnection[Any], group_id: UUID, user_id: int
 
 
 async def cancel(connection: AsyncConnection[Any], group_id: UUID, user_id: int, reason: str) -> int:
-    """Take back what was not sent yet; how many."""
+    """Take back what is still to be sent; how many."""
     await connection.execute(
         "UPDATE command_groups SET cancelled_by = %s, cancelled_at = coalesce(cancelled_at, now()) WHERE id = %s",
         (user_id, group_id),
     )
     cursor = await connection.execute(
         "UPDATE commands SET state = 'cancelled', reason = %s, updated_at = now() WHERE group_id = %s"
-        " AND (state = 'awaiting_confirmation' OR state = 'queued' AND attempts = 0)",
+        f" AND {CANCELLABLE}".encode(),
         (reason, group_id),
     )
     return cursor.rowcount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -108,11 +108,16 @@ async def confirm(connection: AsyncConnection[Any], command_id: UUID, user_id: i
     return cursor.rowcount == 1
 
 
+# What waits, also to be sent once more, and a long message whose packages are still going out.
+CANCELLABLE: Final = "(state IN ('awaiting_confirmation', 'queued') OR state = 'sent' AND retry_at = 'infinity')"
+
+
 async def cancel(connection: AsyncConnection[Any], command_id: UUID, reason: str) -> bool:
-    """Take back what was not sent yet. False: it was."""
+    """Take back what is still to be sent. It may have arrived when it was sent before: an answer still counts. False:
+    it was sent."""
     cursor = await connection.execute(
         "UPDATE commands SET state = 'cancelled', reason = %s, updated_at = now()"
-        " WHERE id = %s AND (state = 'awaiting_confirmation' OR state = 'queued' AND attempts = 0)",
+        f" WHERE id = %s AND {CANCELLABLE}".encode(),
         (reason, command_id),
     )
     return cursor.rowcount == 1
