@@ -12,12 +12,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.server import PASSWORD, Client, running_server
 
@@ -28,6 +30,8 @@ FLAGS = (
     "--disable-quic", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 )  # fmt: skip
 
+
+Picture = Callable[[Page, str], None]
 
 expect.set_options(timeout=60_000)  # what a busy machine may take; nothing here is about how long
 
@@ -120,3 +124,59 @@ def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
         page.screenshot(path=folder / f"{name}.png", animations="disabled")
 
     return take
+
+
+def sign_in(page: Page, console: Console, path: str = "/", username: str = "") -> None:
+    page.goto(console.url + path)
+    page.locator("[name=username]").fill(username or console.username)
+    page.locator("[name=password]").fill(console.password)
+    page.get_by_test_id("sign-in-submit").click()
+    expect(page.get_by_test_id("shell")).to_be_visible()
+
+
+@pytest.fixture
+def seat(page: Page, console: Console) -> Page:
+    """Signed in, with vehicles on the map."""
+    sign_in(page, console)
+    expect(page.get_by_test_id("map")).to_have_attribute("data-vehicles", re.compile(r"^[1-9]"))
+    return page
+
+
+def all_vehicles(console: Console) -> list[dict[str, Any]]:
+    """Every terminal of the fleet has registered its vehicle."""
+    until = time.monotonic() + 120
+    while True:
+        vehicles: list[dict[str, Any]] = console.client.get("vehicles?limit=1000")["items"]
+        if len(vehicles) >= TERMINALS:
+            return vehicles
+        assert time.monotonic() < until, f"{len(vehicles)} of {TERMINALS} vehicles have registered"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def alarms(console: Console) -> Iterator[None]:
+    """The vehicles belong to companies, and whoever drives faster than a cautious limit overspeeds at once."""
+    vehicles = all_vehicles(console)
+    companies = [
+        console.client.call("POST", "organizations", {"name": name})["id"]
+        for name in ("沈阳安运物流", "大连港运集团", "锦州北方客运")
+    ]
+    strict = {"speed_limit_kmh": 70, "overspeed_duration_s": 0}
+    for vehicle in vehicles:
+        company = {"organization_id": companies[vehicle["id"] % len(companies)]}
+        console.client.call("PATCH", f"vehicles/{vehicle['id']}", strict | company)
+    yield
+    before = {"speed_limit_kmh": None, "overspeed_duration_s": None}
+    for vehicle in vehicles:
+        console.client.call("PATCH", f"vehicles/{vehicle['id']}", before)
+
+
+def online_vehicle(page: Page) -> Locator:
+    return page.locator("[data-testid^=vehicle-][data-online=true]").first
+
+
+def open_alarm(page: Page) -> Locator:
+    """The first unclaimed alarm's row, by its identity, so that it stays the same row whatever its state."""
+    row = page.locator("[data-testid^=alarm-][data-state=open]").first
+    expect(row).to_be_visible(timeout=60_000)
+    return page.get_by_test_id(str(row.get_attribute("data-testid")))

@@ -5,76 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
-from tests.console.conftest import TERMINALS, Console
+from tests.console.conftest import Console, Picture, online_vehicle, open_alarm, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgres, pytest.mark.slow]
-
-Picture = Callable[[Page, str], None]
-
-
-def sign_in(page: Page, console: Console, path: str = "/", username: str = "") -> None:
-    page.goto(console.url + path)
-    page.locator("[name=username]").fill(username or console.username)
-    page.locator("[name=password]").fill(console.password)
-    page.get_by_test_id("sign-in-submit").click()
-    expect(page.get_by_test_id("shell")).to_be_visible()
-
-
-@pytest.fixture
-def seat(page: Page, console: Console) -> Page:
-    """Signed in, with vehicles on the map."""
-    sign_in(page, console)
-    expect(page.get_by_test_id("map")).to_have_attribute("data-vehicles", re.compile(r"^[1-9]"))
-    return page
-
-
-def all_vehicles(console: Console) -> list[dict[str, Any]]:
-    """Every terminal of the fleet has registered its vehicle."""
-    until = time.monotonic() + 120
-    while True:
-        vehicles: list[dict[str, Any]] = console.client.get("vehicles?limit=1000")["items"]
-        if len(vehicles) >= TERMINALS:
-            return vehicles
-        assert time.monotonic() < until, f"{len(vehicles)} of {TERMINALS} vehicles have registered"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def alarms(console: Console) -> Iterator[None]:
-    """The vehicles belong to companies, and whoever drives faster than a cautious limit overspeeds at once."""
-    vehicles = all_vehicles(console)
-    companies = [
-        console.client.call("POST", "organizations", {"name": name})["id"]
-        for name in ("沈阳安运物流", "大连港运集团", "锦州北方客运")
-    ]
-    strict = {"speed_limit_kmh": 70, "overspeed_duration_s": 0}
-    for vehicle in vehicles:
-        company = {"organization_id": companies[vehicle["id"] % len(companies)]}
-        console.client.call("PATCH", f"vehicles/{vehicle['id']}", strict | company)
-    yield
-    before = {"speed_limit_kmh": None, "overspeed_duration_s": None}
-    for vehicle in vehicles:
-        console.client.call("PATCH", f"vehicles/{vehicle['id']}", before)
-
-
-def online_vehicle(page: Page) -> Locator:
-    return page.locator("[data-testid^=vehicle-][data-online=true]").first
-
-
-def open_alarm(page: Page) -> Locator:
-    """The first unclaimed alarm's row, by its identity, so that it stays the same row whatever its state."""
-    row = page.locator("[data-testid^=alarm-][data-state=open]").first
-    expect(row).to_be_visible(timeout=60_000)
-    return page.get_by_test_id(str(row.get_attribute("data-testid")))
 
 
 def test_a_wrong_password_is_said(page: Page, console: Console) -> None:
@@ -154,20 +94,6 @@ def test_a_false_alarm_is_marked(seat: Page, console: Console) -> None:
     assert console.client.get(f"alarms/{name}")["state"] == "false"
 
 
-def test_a_text_is_acknowledged(seat: Page, picture: Picture) -> None:
-    online_vehicle(seat).click()
-    seat.keyboard.press("m")
-    seat.get_by_test_id("text-input").fill("请减速慢行。")
-    seat.get_by_test_id("text-submit").click()
-    sent = seat.get_by_test_id("card-commands").locator("li").first
-    expect(sent).to_have_attribute("data-state", "acknowledged")
-    seat.get_by_test_id("tab-commands").click()
-    expect(seat.get_by_test_id("command-grid").locator("[data-state=acknowledged]").first).to_contain_text(
-        "请减速慢行。"
-    )
-    picture(seat, "text")
-
-
 def test_a_track_plays_back(seat: Page, picture: Picture) -> None:
     seat.get_by_test_id("state-moving").click()
     online_vehicle(seat).click()
@@ -222,15 +148,6 @@ def test_the_bell_is_off_until_a_gesture_and_says_so(seat: Page) -> None:
     expect(bar).to_be_visible()
     seat.get_by_test_id("begin-shift").click()
     expect(bar).to_have_count(0)
-
-
-def test_unsent_text_survives_a_reload(seat: Page) -> None:
-    online_vehicle(seat).click()
-    seat.get_by_test_id("send-text").click()
-    seat.get_by_test_id("text-input").fill("写到一半")
-    seat.reload()
-    seat.get_by_test_id("send-text").click()
-    expect(seat.get_by_test_id("text-input")).to_have_value("写到一半")
 
 
 def test_an_expired_sign_in_is_renewed_without_losing_the_page(seat: Page, console: Console) -> None:
@@ -379,21 +296,6 @@ def test_a_fence_is_drawn_on_the_map(seat: Page, console: Console) -> None:
     console.client.call("DELETE", f"geofences/{fence['id']}")
 
 
-def test_a_failure_is_said_and_loses_nothing(seat: Page, refusals: list[int]) -> None:
-    refusals.append(503)
-
-    def fail(route: Route) -> None:
-        route.fulfill(status=503, json={"title": "Service Unavailable", "status": 503, "detail": "数据库暂时不可用"})
-
-    online_vehicle(seat).click()
-    seat.get_by_test_id("send-text").click()
-    seat.get_by_test_id("text-input").fill("发不出去")
-    seat.route("**/api/v1/commands", fail)
-    seat.get_by_test_id("text-submit").click()
-    expect(seat.get_by_test_id("text-dialog").get_by_role("alert")).to_contain_text("数据库暂时不可用")
-    expect(seat.get_by_test_id("text-input")).to_have_value("发不出去")
-
-
 @pytest.mark.usefixtures("alarms")
 def test_alarms_are_settled_together_and_filed(seat: Page, console: Console, picture: Picture) -> None:
     alarm = open_alarm(seat)
@@ -448,76 +350,6 @@ def test_an_alarm_is_handed_over_and_who_was_faster_is_named(seat: Page, console
     expect(seat.get_by_test_id("handle-dialog").get_by_role("alert")).to_contain_text("已经处理了这条报警")
 
 
-def test_a_photo_comes_to_the_card(seat: Page, picture: Picture) -> None:
-    online_vehicle(seat).click()
-    seat.keyboard.press("p")
-    seat.get_by_test_id("command-submit").click()
-    media = seat.get_by_test_id("card-media").locator("[data-testid^=media-]").first
-    expect(media).to_be_visible()
-    media.click()
-    viewer = seat.get_by_test_id("viewer")
-    expect(viewer.locator("img")).to_have_js_property("complete", True)
-    assert viewer.locator("img").evaluate("image => image.naturalWidth") > 0
-    picture(seat, "photo")
-    seat.keyboard.press("Escape")
-    expect(viewer).to_have_count(0)
-    sent = seat.get_by_test_id("card-commands").locator("[data-kind=photo]").first
-    expect(sent).to_have_attribute("data-state", re.compile("acknowledged|answered"))
-    sent.click()
-    expect(seat.get_by_test_id("command-story").locator("[data-testid^=media-]").first).to_be_visible()
-
-
-def test_parameters_are_read_changed_and_read_again(seat: Page, picture: Picture) -> None:
-    online_vehicle(seat).click()
-    seat.get_by_test_id("parameters").click()
-    speed = seat.get_by_test_id("parameter-0x0055")
-    expect(speed).to_contain_text("km/h")
-    field = speed.get_by_role("spinbutton")
-    field.fill("87")
-    field.press("Tab")
-    expect(speed).to_have_class(re.compile("changed"))
-    picture(seat, "parameters")
-    seat.get_by_test_id("parameters-submit").click()
-    expect(seat.get_by_test_id("parameters-sent")).to_contain_text("终端已确认")
-    expect(speed).to_contain_text("87 km/h")
-    expect(speed).not_to_have_class(re.compile("changed"))
-
-
-def test_a_dangerous_command_asks_for_the_plate_again(seat: Page, picture: Picture) -> None:
-    online_vehicle(seat).click()
-    plate = str(seat.get_by_test_id("vehicle-card").get_attribute("aria-label"))
-    seat.get_by_test_id("more-commands").click()
-    seat.get_by_test_id("kind-oil_power").click()
-    seat.get_by_test_id("command-submit").click()
-    submit = seat.get_by_test_id("confirm-submit")
-    expect(submit).to_be_disabled()
-    seat.get_by_test_id("confirm-input").fill("辽A00000")
-    expect(submit).to_be_disabled()
-    seat.get_by_test_id("confirm-input").fill(plate)
-    picture(seat, "confirm")
-    submit.click()
-    expect(seat.get_by_test_id("confirm-dialog")).to_have_count(0)
-    sent = seat.get_by_test_id("card-commands").locator("[data-kind=oil_power]").first
-    expect(sent).to_have_attribute("data-state", re.compile("acknowledged|answered|refused"))
-
-
-def test_a_text_goes_to_many(seat: Page, picture: Picture) -> None:
-    online = seat.locator("[data-testid^=vehicle-][data-online=true]")
-    for i in range(2):
-        online.nth(i).get_by_role("checkbox").check()
-    seat.get_by_test_id("send-many").click()
-    seat.get_by_test_id("send-many-menu").get_by_test_id("kind-text").click()
-    expect(seat.get_by_test_id("group-target")).to_contain_text("2")
-    seat.get_by_test_id("text-input").fill("前方大雾，请减速慢行。")
-    seat.get_by_test_id("text-submit").click()
-    group = seat.locator("[data-testid=group-grid] .line").first
-    expect(group).to_have_attribute("data-state", "done")
-    expect(group).to_contain_text("成功 2")
-    picture(seat, "group")
-    group.get_by_test_id("group-details").click()
-    expect(seat.get_by_test_id("group-member")).to_have_count(2)
-
-
 def test_a_viewer_looks_and_touches_nothing(page: Page, console: Console) -> None:
     watcher = {"username": "guest", "password": console.password, "role": "viewer"}
     console.client.call("POST", "users", watcher)
@@ -528,25 +360,6 @@ def test_a_viewer_looks_and_touches_nothing(page: Page, console: Console) -> Non
         expect(page.get_by_test_id(name)).to_have_count(0)
     page.keyboard.press("m")
     expect(page.get_by_test_id("text-dialog")).to_have_count(0)
-
-
-def test_what_the_server_refuses_is_said_in_words_of_the_watch(seat: Page, refusals: list[int]) -> None:
-    refusals.append(409)
-
-    def refuse(route: Route) -> None:
-        kind = "urn:roadwarden:problem:no-terminal"
-        route.fulfill(
-            status=409, json={"type": kind, "status": 409, "title": "Conflict", "detail": "in the server's words"}
-        )
-
-    online_vehicle(seat).click()
-    seat.get_by_test_id("send-text").click()
-    seat.get_by_test_id("text-input").fill("发不出去")
-    seat.route("**/api/v1/commands", refuse)
-    seat.get_by_test_id("text-submit").click()
-    said = seat.get_by_test_id("text-dialog").get_by_role("alert")
-    expect(said).to_contain_text("没有已批准的终端")
-    expect(said.locator("small")).to_have_text("in the server's words")
 
 
 def test_ones_own_password(page: Page, console: Console, refusals: list[int]) -> None:
@@ -564,19 +377,6 @@ def test_ones_own_password(page: Page, console: Console, refusals: list[int]) ->
     expect(page.get_by_test_id("password-dialog")).to_have_count(0)
 
 
-def test_a_dangerous_choice_is_not_remembered(seat: Page) -> None:
-    online_vehicle(seat).click()
-    for _ in range(2):
-        seat.get_by_test_id("more-commands").click()
-        seat.get_by_test_id("kind-oil_power").click()
-        dialog = seat.get_by_test_id("command-dialog")
-        expect(dialog.get_by_role("radio", name="恢复油电")).to_be_checked()
-        dialog.get_by_text("断油断电", exact=True).last.click()
-        expect(dialog.get_by_role("radio", name="断油断电")).to_be_checked()
-        seat.keyboard.press("Escape")
-        expect(dialog).to_have_count(0)
-
-
 def test_pickers_are_in_shanghai_wherever_the_machine_is(browser: Browser, console: Console) -> None:
     context = browser.new_context(locale="zh-CN", timezone_id="America/New_York")
     page = context.new_page()
@@ -588,41 +388,6 @@ def test_pickers_are_in_shanghai_wherever_the_machine_is(browser: Browser, conso
     age = datetime.now(UTC) - datetime.fromisoformat(begin)
     context.close()
     assert timedelta(hours=23) < age < timedelta(hours=25)
-
-
-def test_areas_are_stored_in_a_terminal_and_told_as_a_table(seat: Page, console: Console) -> None:
-    fence = {
-        "name": "测试港区",
-        "shape": "circle",
-        "center": [41.8, 123.4],
-        "radius_m": 3000,
-        "points": [],
-        "trigger": "both",
-    }
-    fence_id = console.client.call("POST", "geofences", fence)["id"]
-    able = next(
-        one["id"] for one in all_vehicles(console) if one["terminals"] and one["terminals"][0]["edition"] == "2019"
-    )
-    seat.goto(f"{console.url}/?v={able}")
-    sent = seat.get_by_test_id("card-commands")
-    seat.get_by_test_id("more-commands").click()
-    seat.get_by_test_id("kind-area_set").click()
-    seat.get_by_test_id("field-geofence_id").locator(".el-select").click()
-    seat.locator(".el-select-dropdown__item:visible", has_text="测试港区").click()
-    seat.get_by_test_id("command-submit").click()
-    expect(sent.locator("[data-kind=area_set]")).to_have_attribute("data-state", "acknowledged")
-    seat.get_by_test_id("more-commands").click()
-    seat.get_by_test_id("kind-area_query").click()
-    seat.get_by_test_id("field-shape").get_by_text("圆形").click()
-    seat.get_by_test_id("command-submit").click()
-    asked = sent.locator("[data-kind=area_query]")
-    expect(asked).to_have_attribute("data-state", "answered")
-    asked.click()
-    answer = seat.get_by_test_id("answer")
-    expect(answer.get_by_role("columnheader", name="半径 m")).to_be_visible()
-    expect(answer.get_by_role("row").nth(1)).to_contain_text("测试港区")
-    expect(answer).not_to_contain_text("latitude")
-    console.client.call("DELETE", f"geofences/{fence_id}")
 
 
 def test_what_is_wrong_with_the_server_is_said_until_it_is_cured(page: Page, console: Console) -> None:
@@ -647,15 +412,3 @@ def test_what_is_wrong_with_the_server_is_said_until_it_is_cured(page: Page, con
     expect(bar.get_by_role("button")).to_have_count(0)
     told.clear()
     expect(bar).to_have_count(0)
-
-
-def test_firmware_is_uploaded_and_listed(seat: Page, console: Console) -> None:
-    seat.goto(f"{console.url}/firmware")
-    seat.get_by_test_id("firmware-new").click()
-    package = {"name": "T808-2.1.bin", "mimeType": "application/octet-stream", "buffer": bytes(4000)}
-    seat.get_by_test_id("firmware-file").set_input_files(package)
-    seat.get_by_test_id("firmware-version").fill("V2.1.0")
-    seat.get_by_test_id("firmware-submit").click()
-    expect(seat.get_by_test_id("firmware-list")).to_contain_text("V2.1.0")
-    [stored] = console.client.get("firmware")["items"]
-    assert (stored["name"], stored["size_bytes"]) == ("T808-2.1", 4000)
