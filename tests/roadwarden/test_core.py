@@ -80,6 +80,13 @@ async def test_readiness_says_what_is_wrong(core: Core, monkeypatch: pytest.Monk
     assert core._pipeline_stats()["role_starts_total{role=gateway}"] == 9.0
 
 
+async def test_what_the_forwarder_counts_is_told(core: Core) -> None:
+    core.forwarder.counts["sub_links_refused"] += 2
+    stats = core._pipeline_stats()
+    assert stats["forward_sub_links_refused_total"] == 2.0
+    assert {f"forward_{name}_total" for name in core.forwarder.counts} <= stats.keys()
+
+
 async def test_what_operators_are_told_is_kept_up_to_date(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     gauges: dict[str, Any] = {"gateway_journal_failing": 1}
     told: asyncio.Queue[list[str]] = asyncio.Queue()
