@@ -34,6 +34,9 @@ REMEMBERED_PACKAGES: Final = 8192
 """Completed sets remembered, to know their packages when they are sent again; and of how many packages in all, at four
 bytes each: as many as a message of 4 MiB has at half a frame's length."""
 
+STORED_WITHIN_S: Final = 30.0
+"""A completed message that is not stored after so long was dropped on its way to the disk: it is taken once more."""
+
 HEAD_BYTES: Final = 4
 """Of a completed message: what an answer to it has to name (the id of media data)."""
 
@@ -189,8 +192,8 @@ class Reassembler:
         first = (header.serial_no - (number - 1)) & 0xFFFF
         key = (header.message_id, first)
         if (done := self._completed.get(key)) is not None:
-            if self._is_again(done, total, number, body, now):
-                return Outcome.STORED if done.is_stored else Outcome.DUPLICATE
+            if (outcome := self._known(done, total, number, body, now)) is not None:
+                return outcome
             del self._completed[key]
         held = self._sets.get(key)
         if held is not None and (held.total != total or held.parts.get(number, body) != body):
@@ -214,10 +217,14 @@ class Reassembler:
         self._size += size
         return Outcome.WAITING if len(held.parts) < total else self._assemble(key, held, now)
 
-    def _is_again(self, done: _Done, total: int, number: int, body: bytes, now: float) -> bool:
-        """Is this a package of the completed message, or of another one under its numbers?"""
-        is_young = now - done.at <= self._max_age_s
-        return is_young and len(done.hashes) == total and done.hashes[number - 1] == hash(body) & 0xFFFFFFFF
+    def _known(self, done: _Done, total: int, number: int, body: bytes, now: float) -> Outcome | None:
+        """What becomes of a package under the numbers of a completed message; None: it is of another one."""
+        if now - done.at > (self._max_age_s if done.is_stored else STORED_WITHIN_S):
+            return None
+        if not done.is_stored:  # of another one it may be: it has to wait, or the answer to the first would be for both
+            return Outcome.DUPLICATE
+        is_same = len(done.hashes) == total and done.hashes[number - 1] == hash(body) & 0xFFFFFFFF
+        return Outcome.STORED if is_same else None
 
     def _assemble(self, key: Key, held: _Set, now: float) -> Assembled:
         self._forget(key)

@@ -12,6 +12,7 @@ from jt808.subpackage import (
     PACKAGE_OVERHEAD,
     REMEMBERED_PACKAGES,
     REMEMBERED_SETS,
+    STORED_WITHIN_S,
     Assembled,
     Budget,
     Missing,
@@ -105,7 +106,23 @@ def test_another_message_under_the_numbers_of_one_that_is_stored_is_taken_and_no
     assert reassembler.add(package(2, 2), b"b", 1.0) is Outcome.STORED
     assert reassembler.add(package(1, 2), b"A", 1.0) is Outcome.WAITING
     assert reassembler.add(package(2, 2), b"b", 1.0) == Assembled(b"Ab", 100, (100, 101))
-    assert reassembler.add(package(1, 2), b"c", 1.0) is Outcome.WAITING  # nor while it is not stored yet
+
+
+def test_another_message_waits_until_the_one_under_its_numbers_is_stored() -> None:
+    """Their answers could not be told apart."""
+    reassembler = Reassembler()
+    reassembler.add(package(1, 1), b"a", 0.0)
+    assert reassembler.add(package(1, 1), b"b", 0.1) is Outcome.DUPLICATE
+    reassembler.stored(0x0704, 100)
+    assert reassembler.add(package(1, 1), b"b", 0.2) == Assembled(b"b", 100, (100,))
+
+
+def test_a_message_that_never_reached_the_disk_is_taken_once_more() -> None:
+    """The journal was full and dropped it: the terminal has it still."""
+    reassembler = Reassembler()
+    reassembler.add(package(1, 1), b"a", 0.0)
+    assert reassembler.add(package(1, 1), b"a", STORED_WITHIN_S) is Outcome.DUPLICATE
+    assert reassembler.add(package(1, 1), b"a", STORED_WITHIN_S + 1) == Assembled(b"a", 100, (100,))
 
 
 def test_what_is_remembered_of_completed_messages_has_a_bound() -> None:
