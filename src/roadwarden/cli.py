@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,6 @@ from roadwarden.settings import Settings, SettingsError, load_settings, settings
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Vehicle-monitoring server for JT/T 808 terminals and JT/T 809 platforms.",
     pretty_exceptions_enable=False,
 )
 
@@ -23,6 +23,22 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Reports that became no 
 app.add_typer(quarantine_app, name="quarantine")
 journal_app = typer.Typer(no_args_is_help=True, help="What is in the journal, and how far it is stored.")
 app.add_typer(journal_app, name="journal")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"roadwarden {version('roadwarden')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Vehicle-monitoring server for JT/T 808 terminals and JT/T 809 platforms."""
+
 
 Reason = Annotated[str | None, typer.Option(help="only this reason: undecodable, implausible_time, ...")]
 Phone = Annotated[str | None, typer.Option(help="only this terminal")]
@@ -142,8 +158,7 @@ def backup(
     target: Annotated[Path, typer.Argument(help="a new file")],
     media: Annotated[bool, typer.Option(help="the media files, too")] = True,
 ) -> None:
-    """Write the whole database to one file (pg_dump's custom format), media and firmware to FILE.files.tar beside it;
-    the server may run."""
+    """Write the database to one file, media and firmware to FILE.files.tar beside it; the server may run."""
     settings = settings_or_exit()
     from roadwarden.maintenance import backup as run
 
@@ -152,8 +167,7 @@ def backup(
 
 @app.command()
 def restore(source: Annotated[Path, typer.Argument(help="a file that `backup` wrote")]) -> None:
-    """Fill an empty database, and the folders of media and firmware, from a backup; refuses a database that holds
-    data."""
+    """Fill an empty database, and the folders of media and firmware, from a backup; refuses one that holds data."""
     settings = settings_or_exit()
     from roadwarden.maintenance import restore as run
 

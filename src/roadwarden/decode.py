@@ -17,6 +17,8 @@ def _lines(frames: list[str]) -> Iterator[str]:
     if frames:
         yield from frames
     else:
+        if sys.stdin.isatty():
+            print("reading frames as hex, one a line; Ctrl-D ends", file=sys.stderr)
         for line in sys.stdin.buffer:  # bytes: a log may hold anything, and no line of it may stop us
             text = line.decode("utf-8", "replace").strip()
             if text:
