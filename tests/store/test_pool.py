@@ -61,7 +61,7 @@ async def test_a_cancellation_that_the_pool_forgets_is_not_lost(
     assert done == {task}
     assert task.cancelled()
 
-    async def at_the_end() -> int:  # what a cancelled task does before it ends is not cut short
+    async def at_the_end() -> None:  # what a cancelled task does before it ends is not cut short
         try:
             await asyncio.Event().wait()
         finally:
@@ -70,7 +70,6 @@ async def test_a_cancellation_that_the_pool_forgets_is_not_lost(
                 cursor = await connection.execute("SELECT 1")
                 assert await cursor.fetchone() == (1,)
                 ends.append("read")
-        return 0
 
     ends: list[str] = []
     task = asyncio.create_task(at_the_end())
