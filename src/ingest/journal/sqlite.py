@@ -295,7 +295,8 @@ class SqliteJournalReader:
 
     async def _doze(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may forget a cancellation
+                await self._wake.wait()
 
     def _changed(self) -> bool:
         """Has anyone committed since the last read? A look into shared memory, no disk."""
