@@ -138,8 +138,9 @@ async def test_a_package_is_not_deleted_under_a_command_that_is_being_given(
         assert await firmware.get(connection, package["id"], for_use=True) is not None
         deleting = asyncio.create_task(admin.delete(f"{PATH}/{package['id']}"))
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        while not await seed.one(waiting):  # noqa: ASYNC110 (it tells nobody)
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while not await seed.one(waiting):  # noqa: ASYNC110 (it tells nobody)
+                await asyncio.sleep(0.01)
         await commands.insert(
             connection, vehicle_id=vehicle_id, phone="1", kind="upgrade", created_by=None, expires_in_s=60,
             payload={"firmware_id": package["id"]},
