@@ -200,6 +200,7 @@ export default {
   'field.state': 'state',
   'field.sub_link_host': 'sub-link\'s address',
   'field.sub_link_port': 'sub-link\'s port',
+  'field.supplement': 'supplement',
   'field.tcp_port': 'TCP port',
   'field.terminal_id': 'terminal id',
   'field.terminal_model': 'terminal model',

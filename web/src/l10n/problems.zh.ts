@@ -200,6 +200,7 @@ export default {
   'field.state': '状态',
   'field.sub_link_host': '从链路地址',
   'field.sub_link_port': '从链路端口',
+  'field.supplement': '2013 年补充协议',
   'field.tcp_port': 'TCP 端口',
   'field.terminal_id': '终端 ID',
   'field.terminal_model': '终端型号',
