@@ -15,7 +15,7 @@ class BatchStored:
     """A transaction of the pipeline was committed. ``positions`` holds what was new: repeats are already taken out."""
 
     journal: str
-    first_offset: int  # the transaction covers journal groups first_offset..offset
+    first_offset: int  # the transaction covers journal groups first_offset..offset, counted through all journals
     offset: int
     positions: PositionBatch
     alarm_changes: list[AlarmChange] = field(default_factory=list)

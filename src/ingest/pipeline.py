@@ -321,9 +321,8 @@ class Pipeline:
     def _publish(self, digest: Digest, commit: Commit, stored: Stored) -> None:
         positions = commit.positions if stored.fresh.all() else commit.positions.take(stored.fresh)
         if len(positions) or commit.alarm_changes:
-            self._bus.publish(
-                BatchStored(commit.journal, digest.first_offset, digest.offset, positions, commit.alarm_changes)
-            )
+            first, last = (self._writer.begins_after + offset for offset in (digest.first_offset, digest.offset))
+            self._bus.publish(BatchStored(commit.journal, first, last, positions, commit.alarm_changes))
         if commit.sessions:
             self._bus.publish(SessionsChanged(commit.sessions))
         if digest.enrols:
@@ -362,8 +361,9 @@ class Pipeline:
             self.status.counts["storage_refused"] += 1
             await self._patiently(self._restore)
         else:
+            last = self._writer.begins_after + offset
             empty = PositionBatch.empty()
-            self._bus.publish(BatchStored(commit.journal, offset + 1, offset, empty, commit.alarm_changes))
+            self._bus.publish(BatchStored(commit.journal, last + 1, last, empty, commit.alarm_changes))
 
     # -- memory ----------------------------------------------------------------------------------------------------
 

@@ -39,14 +39,20 @@ _MERGE: Final = (
     "ON CONFLICT (vehicle_id, time, terminal_id, fix_hash) DO NOTHING "
     "RETURNING vehicle_id, (extract(epoch FROM time) * 1000000)::bigint, terminal_id, fix_hash"
 )
+_BEGINS_AFTER: Final = '(SELECT coalesce(max(begins_after + "offset"), 0) FROM journal_offsets)'
 _MOVE_OFFSET: Final = (
-    'INSERT INTO journal_offsets AS old (journal, "offset") SELECT %(journal)s, %(offset)s '
+    'INSERT INTO journal_offsets AS old (journal, "offset", begins_after) '
+    f"SELECT %(journal)s, %(offset)s, {_BEGINS_AFTER} "
     "WHERE coalesce(%(after)s::bigint, 0) = 0 OR EXISTS (SELECT FROM journal_offsets WHERE journal = %(journal)s) "
     'ON CONFLICT (journal) DO UPDATE SET "offset" = excluded."offset", updated_at = now() '
-    'WHERE old."offset" < excluded."offset" AND (%(after)s::bigint IS NULL OR old."offset" = %(after)s) RETURNING 1'
+    'WHERE old."offset" < excluded."offset" AND (%(after)s::bigint IS NULL OR old."offset" = %(after)s) '
+    "RETURNING begins_after"
 )
-_BEGIN_OFFSET: Final = 'INSERT INTO journal_offsets (journal, "offset") VALUES (%s, 0) ON CONFLICT DO NOTHING'
-_OFFSET: Final = 'SELECT "offset" FROM journal_offsets WHERE journal = %s'
+_BEGIN_OFFSET: Final = (
+    'INSERT INTO journal_offsets (journal, "offset", begins_after) '
+    f"VALUES (%s, 0, {_BEGINS_AFTER}) ON CONFLICT DO NOTHING"
+)
+_OFFSET: Final = 'SELECT "offset", begins_after FROM journal_offsets WHERE journal = %s'
 
 
 @dataclass(slots=True)
@@ -83,6 +89,9 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.repeated = 0  # positions that the database had already
+        self.begins_after = 0
+        """What the offsets of this journal are added to, so that those of all journals of a database follow each other:
+        stored positions, the cursors of superior platforms and events count so. Known after ``offset`` or a commit."""
         self._database = database
         self._days: set[int] = set()  # whose partitions we have seen or made
         self._staged_left = 0
@@ -101,6 +110,7 @@ class Writer:
             cursor = await connection.execute(f"{_OFFSET} FOR UPDATE", (journal,))
             row = await cursor.fetchone()
         assert row is not None
+        self.begins_after = int(row[1])
         return int(row[0])
 
     async def commit(self, commit: Commit) -> Stored:
@@ -182,8 +192,10 @@ class Writer:
         async with self._database.connection() as connection:
             place = {"journal": commit.journal, "offset": commit.offset, "after": commit.after}
             cursor = await connection.execute(_MOVE_OFFSET, place)
-            if await cursor.fetchone() is None:
+            moved = await cursor.fetchone()
+            if moved is None:
                 return await self._done_before(connection, commit)
+            self.begins_after = int(moved[0])
             stored = Stored(nothing)
             if len(commit.positions):
                 stored.fresh = await self._store_positions(connection, commit, distinct, staged)
@@ -223,7 +235,7 @@ class Writer:
     ) -> NDArray[np.bool_]:
         batch = commit.positions if distinct is None else commit.positions.take(distinct)
         rows = np.arange(len(commit.positions)) if distinct is None else distinct
-        data = encode_positions(batch, commit.offset)
+        data = encode_positions(batch, self.begins_after + commit.offset if commit.journal else 0)
         fresh = np.zeros(len(commit.positions), np.bool_)
         if not staged:
             await _copy(connection, _COPY, data)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fleet import BatchStored, FleetChanged, PositionBatch
-from forward import translate
+from forward import Forwarder, translate
 from jt809 import Cipher, LinkSettings
 from jt809.messages import DownCloseLinkInform, DownDisconnectInform, TotalReceived, UnknownMessage
 from simulators.superior import Account, Fix, Superior
@@ -248,6 +248,31 @@ async def test_gaps_in_offsets_alone_are_not_read(postgresql_database: Database)
         await w.confirmed()
         assert w.superior.by_vehicle["辽A00001", 2] == 5
         assert w.status["lost_batches"] == 0
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+async def test_a_journal_that_was_made_anew_follows_the_old_one(postgresql_database: Database, is_up: bool) -> None:
+    """It counts its groups from 1 again; the superior platform misses nothing for that."""
+    async with world(postgresql_database) as w:
+        await w.add_vehicles("辽A00001")
+        await w.add_platform()
+        await w.forwarder.start()
+        await w.up()
+        for second in range(5):
+            await w.store(batch_of([(1, second)]), groups=10)
+        await w.confirmed()
+        if not is_up:
+            await w.forwarder.stop()
+        w.journal, w.offset = "made anew", 0
+        for second in range(5, 8):
+            await w.store(batch_of([(1, second)]))
+        if not is_up:
+            w.forwarder = Forwarder(w.database, w.bus, w.config)
+            await w.forwarder.start()
+        await w.arrived()
+        await w.confirmed()
+        assert w.superior.by_vehicle["辽A00001", 2] == 8
+        assert await w.cursor() == 53
 
 
 async def test_vehicles_that_cannot_be_named_are_counted(postgresql_database: Database) -> None:

@@ -18,7 +18,6 @@ from simulators.superior import Key, Superior
 from store import Database, Writer
 
 START = datetime(2024, 5, 1, 0, 0, 0, tzinfo=UTC)
-JOURNAL = "local"
 CODE = 12345678
 
 QUICK = ForwarderConfig(
@@ -63,6 +62,7 @@ class World:
     superior: Superior
     bus: Bus = field(default_factory=Bus)
     config: ForwarderConfig = QUICK
+    journal: str = "local"
     offset: int = 0
     plates: dict[int, str] = field(default_factory=dict)
 
@@ -105,11 +105,17 @@ class World:
     async def store(self, batch: PositionBatch, *, publish: bool = True, groups: int = 1) -> BatchStored:
         """Commit as the pipeline does, then tell the bus."""
         first, self.offset = self.offset + 1, self.offset + groups
-        stored = await self.writer.commit(Commit(JOURNAL, self.offset, batch))
-        event = BatchStored(JOURNAL, first, self.offset, batch.take(stored.fresh))
+        stored = await self.writer.commit(Commit(self.journal, self.offset, batch))
+        before = self.writer.begins_after
+        event = BatchStored(self.journal, before + first, before + self.offset, batch.take(stored.fresh))
         if publish:
             self.bus.publish(event)
         return event
+
+    @property
+    def reached(self) -> int:
+        """How far is stored, as cursors count it."""
+        return self.writer.begins_after + self.offset
 
     async def keys(self) -> set[Key]:
         """What is stored, as the superior platform would name it."""
@@ -151,10 +157,10 @@ class World:
 
     async def confirmed(self) -> None:
         """The cursor in the table stands at the newest offset."""
-        await eventually(lambda: self.sender.cursor == self.offset)
+        await eventually(lambda: self.sender.cursor == self.reached)
 
         async def saved() -> bool:
-            return await self.cursor() == self.offset
+            return await self.cursor() == self.reached
 
         await eventually_async(saved)
 

@@ -69,7 +69,7 @@ async def begin_cursor(connection: AsyncConnection[Any], platform_id: int) -> in
     """
     await connection.execute(
         'INSERT INTO forward_cursors (platform_id, "offset")'
-        ' SELECT %s, coalesce(max("offset"), 0) FROM journal_offsets ON CONFLICT DO NOTHING',
+        ' SELECT %s, coalesce(max(begins_after + "offset"), 0) FROM journal_offsets ON CONFLICT DO NOTHING',
         (platform_id,),
     )
     cursor = await connection.execute('SELECT "offset" FROM forward_cursors WHERE platform_id = %s', (platform_id,))
@@ -87,8 +87,8 @@ async def save_cursor(connection: AsyncConnection[Any], platform_id: int, offset
 
 
 async def stored_offset(connection: AsyncConnection[Any]) -> int:
-    """How far the journal is stored; 0 when nothing is."""
-    cursor = await connection.execute('SELECT coalesce(max("offset"), 0) FROM journal_offsets')
+    """How far the journal is stored, counted through all journals there were; 0 when nothing is."""
+    cursor = await connection.execute('SELECT coalesce(max(begins_after + "offset"), 0) FROM journal_offsets')
     row = await cursor.fetchone()
     assert row is not None
     return int(row[0])
