@@ -40,9 +40,9 @@ from jt808.explain import explain_body
 from store.partitions import US_PER_DAY
 
 OFF_EARTH = ("latitude", "longitude")  # stored all the same, and counted: docs/decisions/0003
-MAX_DAYS = 200
+MAX_DAYS = 400
 """Different days of one transaction, the newest count: each is a table to be made and locked. Only a terminal whose
-clock is broken says more at once, or one with half a year in its store."""
+clock is broken says more than a year at once."""
 COLUMNS = (
     "time_us", "latitude_deg", "longitude_deg", "altitude_m", "speed_kmh", "heading_deg", "alarm_flags",
     "status_flags", "fix_hash",
