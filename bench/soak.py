@@ -28,7 +28,7 @@ MIB: Final = 1 << 20
 
 TOLERANCES: Final[dict[str, tuple[float, str]]] = {
     "memory of the gateway": (2 * MIB, "allocator"),
-    "memory of the core": (8 * MIB, "alarms that nobody handles here, up to 2,000; fences' states of vehicles; fixes remembered"),
+    "memory of the core": (8 * MIB, "alarms that nobody handles, up to 2,000; fences' states; fixes remembered"),
     "memory of the database": (64 * MIB, "shared buffers that are touched for the first time, tables' metadata"),
     "memory of the supervisor": (1 * MIB, "allocator"),
     "journal on disk": (32 * MIB, "what waits for one transaction more or less"),
