@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARK_S: Final = 0.5
+AFTER_S: Final = 0.1  # what waited for such a moment is answered soon after it
 
 
 class Recorder:
@@ -47,12 +49,18 @@ class Latencies:
         with np.load(path) as saved:
             return cls(saved["seconds"], saved["at"], saved["count"])
 
-    def between(self, begin: float, end: float) -> NDArray[np.float32]:
-        """Those answered from the first mark after `begin` to the last one before `end` (seconds since 1970)."""
+    def between(self, begin: float, end: float, without: Sequence[tuple[float, float]] = ()) -> NDArray[np.float32]:
+        """Those answered from the first mark after `begin` to the last one before `end` (seconds since 1970).
+
+        Args:    without: moments that are left out, each with the whole time between the marks around it.
+        """
         first, last = np.searchsorted(self.at, [begin, end])
-        if last - first < 2:
-            return self.seconds[:0]
-        return self.seconds[int(self.count[first]) : int(self.count[last - 1])]
+        kept = [
+            self.seconds[int(self.count[mark]) : int(self.count[mark + 1])]
+            for mark in range(int(first), int(last) - 1)
+            if not any(since < self.at[mark + 1] and self.at[mark] < until + AFTER_S for since, until in without)
+        ]
+        return np.concatenate(kept) if kept else self.seconds[:0]
 
     def rate(self, begin: float, end: float) -> float:
         """Answers a second."""

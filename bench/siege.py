@@ -21,6 +21,7 @@ from bench import hostile, lone
 from bench.latency import Latencies, quantiles_ms
 from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
+from bench.witness import Window, Witness
 
 P99_RATIO: Final = 1.5
 BAD_LINK_BYTES: Final = 64 << 10
@@ -42,8 +43,6 @@ REASONS: Final = {
     hostile.STRANGER: "unauthenticated_bytes",
 }
 
-Window = tuple[float, float]  # seconds since 1970
-
 
 def hostile_links(scale: float, seed: int) -> Outcome:
     """Good ones hardly notice; a bad one costs little and is cut at its limit, with its reason."""
@@ -59,6 +58,7 @@ def hostile_links(scale: float, seed: int) -> Outcome:
         with (
             lone.running(folder, **limits) as gateway,
             loading(gateway.host, gateway.port, folder, links=good, seconds=FOREVER_S, rate=float(good)) as load,
+            Witness(folder) as witness,
         ):
             load.begun()
             time.sleep(SETTLE_S if is_long else 0.5)
@@ -94,7 +94,7 @@ def hostile_links(scale: float, seed: int) -> Outcome:
         out.expect(not result.unanswered, f"{result.unanswered} reports of good links not answered (0)")
         out.expect(not result.cut, f"{result.cut} good links cut (0)")
         out.expect(each < BAD_LINK_BYTES, f"{each / 1024:.1f} KiB a bad link (below 64)", judged=bad >= 1000)
-        _ratio(out, latencies, calm, attacked, judged=is_long)
+        _ratio(out, latencies, calm, attacked, witness.held_up, judged=is_long)
     return out
 
 
@@ -134,11 +134,23 @@ def _counted(out: Outcome, expected: Counter[str], ended: dict[str, int]) -> Non
         out.expect(found == links, f"cut for {reason}: {found} counted ({links})")
 
 
-def _ratio(out: Outcome, latencies: Latencies, calm: list[Window], attacked: list[Window], *, judged: bool) -> None:
-    """Of neighbouring windows; the median of all pairs counts."""
-    p99 = [
-        [quantiles_ms(latencies.between(*window), 0.99)[0] for window in pair]
-        for pair in zip(calm, attacked, strict=True)
+def _ratio(
+    out: Outcome,
+    latencies: Latencies,
+    calm: list[Window],
+    attacked: list[Window],
+    held_up: list[Window],
+    *,
+    judged: bool,
+) -> None:
+    """Of neighbouring windows, without the moments of the disk; the median of all pairs counts."""
+    pairs = list(zip(calm, attacked, strict=True))
+    p99 = [[quantiles_ms(latencies.between(*window, held_up), 0.99)[0] for window in pair] for pair in pairs]
+    out.figures["p99 with all that the disk held up (ms)"] = [
+        [quantiles_ms(latencies.between(*window), 0.99)[0] for window in pair] for pair in pairs
+    ]
+    out.figures["moments of the disk alone, beside"] = [
+        [sum(begin < until and since < end for since, until in held_up) for begin, end in pair] for pair in pairs
     ]
     ratios = [beside / max(alone, LEAST_MS) for alone, beside in p99]
     median = statistics.median(ratios)

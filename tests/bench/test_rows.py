@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from array import array
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import counters, full_load, loading, outage, rows, soak
+from bench import counters, full_load, loading, outage, rows, soak, witness
 from bench.generator import Result
 from bench.latency import Latencies, Recorder, quantiles_ms
 from bench.outcome import Outcome
@@ -165,6 +166,27 @@ def test_a_part_of_a_run_is_looked_at_by_its_marks(tmp_path: Path, monkeypatch: 
     assert latencies.rate(1002.0, 1004.5) == 10.0
     assert len(latencies.between(1004.2, 1004.9)) == 0
     assert np.isnan(quantiles_ms(latencies.between(1, 2), 0.5)[0])
+    assert quantiles_ms(latencies.between(1001.0, 1005.0, [(1002.2, 1002.9)]), 0.0, 1.0) == [10.0, 30.0]
+    assert quantiles_ms(latencies.between(1001.0, 1005.0, [(1002.2, 1002.95)]), 0.0, 1.0) == [
+        10.0,
+        10.0,
+    ]  # to be caught up
+    assert len(latencies.between(1001.0, 1005.0, [(1000.0, 1006.0)])) == 0
+
+
+@pytest.mark.parametrize(("held_up_s", "is_seen"), [(-1.0, True), (3600.0, False)])
+def test_the_witness_tells_when_the_disk_took_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_up_s: float, is_seen: bool
+) -> None:
+    monkeypatch.setattr(witness, "HELD_UP_S", held_up_s)
+    looked = threading.Semaphore(0)
+    monkeypatch.setattr(witness.os, "fdatasync", lambda file: looked.release())
+    before = time.time()
+    with witness.Witness(tmp_path) as watching:
+        for _ in range(3):
+            assert looked.acquire(timeout=60)
+    assert bool(watching.held_up) == is_seen
+    assert all(before <= since <= until <= time.time() for since, until in watching.held_up)
 
 
 def test_growth_is_told_from_a_step_at_the_beginning() -> None:
