@@ -26,7 +26,8 @@ from bench import lone, processes, siege
 from bench.crowd import Crowd, Member, Stage
 from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
-from ingest.journal import Kind, SqliteJournalReader, journal_path
+from ingest.journal import Kind, journal_path
+from ingest.journal.inspect import JournalInspector
 from ingest.listening import raise_file_limit
 from simulators import wire
 
@@ -88,13 +89,13 @@ class Reporter:
 
 def journaled(data_dir: Path) -> Counter[tuple[str, int, bytes]]:
     """Every message on disk: (phone, serial number, body)."""
-    reader = SqliteJournalReader(journal_path(data_dir))
+    journal = JournalInspector(journal_path(data_dir))
     found: Counter[tuple[str, int, bytes]] = Counter()
-    for group in reader.read_now(0, 10**9):
+    for group in journal.groups(0):
         for i in range(len(group)):
             if group.headers["kind"][i] == Kind.MESSAGE:
                 found[group.phone(i), int(group.headers["serial_no"][i]), group.body(i)] += 1
-    reader.close()
+    journal.close()
     return found
 
 
