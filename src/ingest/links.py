@@ -9,6 +9,7 @@ import asyncio
 import errno
 import logging
 import time
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from ingest.addresses import Addresses
@@ -333,11 +334,20 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self.end("answers_not_read")
             transport.abort()
 
+    def eof_received(self) -> bool:
+        """The terminal has hung up; with it thousands may, when a cell of the mobile network goes."""
+        self.host.turns.add(partial(self.end, "closed_by_terminal"))
+        return True  # it is closed in its turn
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stall is not None:
             self._stall.cancel()
         self._transport = None
-        self.end("closed_by_terminal" if exc is None else "half_open" if is_timeout(exc) else "connection_lost")
+        reason = "closed_by_terminal" if exc is None else "half_open" if is_timeout(exc) else "connection_lost"
+        self.host.turns.add(partial(self._lost, reason))
+
+    def _lost(self, reason: str) -> None:
+        self.end(reason)
         self.host.link_lost(self)
 
     def _close(self) -> None:
@@ -355,6 +365,9 @@ class TlsLink(TcpLink):
 
     __slots__ = ()
     transport_name = "tls"
+
+    def eof_received(self) -> bool:
+        return False  # TLS knows no half-closed link: it is closed at once
 
 
 def is_timeout(error: Exception) -> bool:

@@ -39,7 +39,7 @@ LINK_OPTIONS: Final = (
 
 
 BACKLOG: Final = 4096
-ACCEPTED_AT_ONCE: Final = 32
+ACCEPTED_AT_ONCE: Final = 8  # half a millisecond; the others' answers wait for no more
 NO_FILES_PAUSE_S: Final = 1.0
 HANDSHAKES_AT_ONCE: Final = 2000  # of TLS; a stranger who never finishes one costs as much as a terminal
 

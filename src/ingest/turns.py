@@ -18,9 +18,11 @@ PAUSE_S: Final = 0.003  # between two of them, when others are served as well
 
 
 class Turns:
-    """Newcomers' data and large reads go here, one after the other, for a few milliseconds in each turn of the loop:
-    who is logged in and says little comes first. As long as there are such, three times as much is left to them, and to
-    the other processes of a small machine."""
+    """Newcomers' data, large reads and the ends of links go here, one after the other, for a millisecond in each turn
+    of the loop: who is logged in and says little comes first. As long as there are such, three times as much is left
+    to them, and to the other processes of a small machine.
+
+    In order: a terminal that hangs up and comes back is off the old link before it is let in on the new one."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters

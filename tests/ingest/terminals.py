@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,7 +138,11 @@ class Terminal(asyncio.Protocol, asyncio.DatagramProtocol):
     async def until_closed(self) -> None:
         await asyncio.wait_for(self.closed.wait(), LIMIT_S)
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
+        """Hang up; with a reset, as a NAT does that forgot the link."""
+        if reset:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.close()
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -754,6 +755,40 @@ async def test_what_can_wait_is_done_in_turns_and_a_failure_costs_no_other_its_o
     await until(lambda: done[-1] == 0)
 
 
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_terminals_that_all_hang_up_at_once_are_logged_off_in_turns(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_reset: bool
+) -> None:
+    terminals = [await site.terminal(f"139{number:08d}") for number in range(40)]
+    for terminal in terminals:
+        await terminal.log_in()
+    clock = iter(range(10**9))
+    monkeypatch.setattr(turns_module.time, "perf_counter", lambda: next(clock) * turns_module.WORK_S_PER_TURN / 10)
+    monkeypatch.setattr(turns_module, "PAUSE_S", 0.0)
+    for terminal in terminals:
+        terminal.close(reset=is_reset)
+    left = [40]
+    while left[-1]:
+        await asyncio.sleep(0)
+        left.append(len(site.gateway.sessions))
+    assert max(before - after for before, after in pairwise(left)) <= 10
+    reason = "connection_lost" if is_reset else "closed_by_terminal"
+    assert site.counters[f"links_ended{{reason={reason}}}"] == 40
+
+
+async def test_who_hangs_up_and_comes_back_at_once_displaces_nobody(tmp_path: Path) -> None:
+    async with running(tmp_path, logins_per_minute=100) as site:
+        terminal = await site.terminal()
+        _, code = await terminal.register()
+        for _ in range(20):
+            assert await terminal.authenticate(code) == 0
+            terminal.close()
+            terminal = await site.terminal()
+        await until(lambda: not site.gateway.sessions)
+        assert site.counters["links_ended{reason=closed_by_terminal}"] == 20
+        assert site.counters["sessions_displaced"] == 0
+
+
 async def test_a_terminal_that_sends_too_much_is_read_more_slowly_and_loses_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, messages_per_s=100.0, burst=10) as site:
         fast, other = await site.terminal(), await site.terminal("13900000001")
@@ -817,10 +852,13 @@ async def test_half_open_links_are_looked_for_and_kernel_buffers_are_small(site:
     await terminal.log_in()
     (link,) = site.gateway.sessions.links()
     assert isinstance(link, TcpLink)
-    assert link._transport is not None
-    sock = link._transport.get_extra_info("socket")
+    transport = link._transport
+    assert transport is not None
+    sock = transport.get_extra_info("socket")
     for level, option, value in LINK_OPTIONS:
         expected = value * 2 if option in (socket.SO_RCVBUF, socket.SO_SNDBUF) and level == socket.SOL_SOCKET else value
         assert sock.getsockopt(level, option) == expected
     link.connection_lost(TimeoutError(errno.ETIMEDOUT, "gone"))
+    await until(lambda: not site.gateway.sessions)
     assert site.counters["links_ended{reason=half_open}"] == 1
+    transport.abort()

@@ -16,9 +16,19 @@ from tests.ingest.waiting import until
 
 
 class Greeter(asyncio.Protocol):
+    lost = 0
+
     def connection_made(self, transport: Any) -> None:
         transport.write(b"hello")
         transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        Greeter.lost += 1
+
+
+@pytest.fixture(autouse=True)
+def nobody_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Greeter, "lost", 0)
 
 
 class Listener(socket.socket):
@@ -47,8 +57,8 @@ async def test_all_are_taken_but_few_at_once() -> None:
     clients = [socket.create_connection(sock.getsockname()) for _ in range(ACCEPTED_AT_ONCE + 5)]
     acceptor._accept()
     assert sock.accepted == ACCEPTED_AT_ONCE
-    await until(lambda: sock.accepted == len(clients))
-    await until(lambda: not acceptor._begun)
+    await until(lambda: sock.accepted == Greeter.lost == len(clients))
+    assert not acceptor._begun
     for client in clients:
         assert client.recv(10) == b"hello"
         client.close()
@@ -61,8 +71,7 @@ async def test_when_there_are_no_files_it_waits_and_goes_on(monkeypatch: pytest.
     sock.fails = 2
     acceptor = Acceptor(sock, Greeter, counters)
     with socket.create_connection(sock.getsockname()) as client:
-        await until(lambda: sock.accepted == 1)
-        await until(lambda: not acceptor._begun)
+        await until(lambda: sock.accepted == Greeter.lost == 1)
         assert client.recv(10) == b"hello"
     assert counters["accept_errors{reason=EMFILE}"] == 2
     acceptor.close()
