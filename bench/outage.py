@@ -27,6 +27,7 @@ from bench.full_load import count, expect_account, wait_stored
 from bench.latency import MARK_S, Latencies, quantiles_ms
 from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
+from bench.witness import Window, Witness
 from store.embedded import EmbeddedPostgres
 
 FIRST_NEW_PHONE: Final = 13_850_000_000
@@ -92,9 +93,12 @@ def _one(how: str, seconds: float, size: Size, *, judged: bool) -> Outcome:
         folder = Path(name)
         folder.chmod(0o755)  # run by root, the database has a user of its own
         with _database(folder) as postgres, server.running(folder, ROADWARDEN_DATABASE_URL=postgres.dsn) as running:
-            with loading(
-                running.host, running.jt808_port, folder, links=size.steady, rate=size.per_s, seconds=FOREVER_S
-            ) as load:
+            with (
+                loading(
+                    running.host, running.jt808_port, folder, links=size.steady, rate=size.per_s, seconds=FOREVER_S
+                ) as load,
+                Witness(folder) as witness,
+            ):
                 load.begun()
                 seen = _story(postgres, running, how, seconds, size)
                 result = load.stop()
@@ -108,7 +112,7 @@ def _one(how: str, seconds: float, size: Size, *, judged: bool) -> Outcome:
                 if "gateway_links_ended_total" in key
             }
     out.figures["links ended, by reason"] = ended
-    _judge(out, seen, result, latencies, size, judged=judged)
+    _judge(out, seen, result, latencies, witness.held_up, size, judged=judged)
     expect_pace(out, result, size.per_s, judged=judged)
     expect_account(out, result, verdict)
     return out
@@ -232,14 +236,24 @@ def _drain(seen: Seen, running: server.Server, connection: psycopg.Connection, r
 
 
 def _judge(
-    out: Outcome, seen: Seen, result: generator.Result, latencies: Latencies, size: Size, *, judged: bool
+    out: Outcome,
+    seen: Seen,
+    result: generator.Result,
+    latencies: Latencies,
+    held_up: list[Window],
+    size: Size,
+    *,
+    judged: bool,
 ) -> None:
+    """Args:  held_up: moments of the disk, left out of the p99 on all sides."""
     windows = {
         "before": (seen.calm_at, seen.gone_at),
         "away": (seen.gone_at, seen.back_at),
         "drain": (seen.back_at, seen.drained_at),
     }
-    p99 = {name: quantiles_ms(latencies.between(*window), 0.99)[0] for name, window in windows.items()}
+    with_all = tuple(quantiles_ms(latencies.between(*window), 0.99)[0] for window in windows.values())
+    moments = tuple(sum(begin < until and since < end for since, until in held_up) for begin, end in windows.values())
+    p99 = {name: quantiles_ms(latencies.between(*window, held_up), 0.99)[0] for name, window in windows.items()}
     took = max(seen.drained_at - seen.back_at, 0.001)
     backlog = seen.received_at_back - seen.stored_at_back
     stored_per_s = (seen.stored_at_drained - seen.stored_at_back) / took
@@ -249,6 +263,8 @@ def _judge(
         "seconds away": round(seen.back_at - seen.gone_at, 1),
         "p50, p99, longest answer, all along (ms)": (result.p50_ms, result.p99_ms, result.max_ms),
         "p99 before, while away, while draining (ms)": tuple(p99.values()),
+        "the same with all that the disk held up (ms)": with_all,
+        "moments of the disk": moments,
         "reports that waited when it was back": round(backlog),
         "seconds until drained": round(took, 1),
         "stored/s, arriving/s meanwhile": (round(stored_per_s), round(arrived_per_s)),

@@ -17,6 +17,7 @@ from bench import counters, full_load, loading, outage, rows, soak, witness
 from bench.generator import Result
 from bench.latency import Latencies, Recorder, quantiles_ms
 from bench.outcome import Outcome
+from bench.witness import Window
 
 LOAD = Result(
     links=2, sent=10, answered=10, refused=0, disordered=0, unanswered=0, cut=0, held_back=0, seconds=1.0,
@@ -132,7 +133,7 @@ def test_another_load_than_was_asked_fails(changes: dict[str, float], kept: bool
 def test_an_outage_is_not_kept_by_what_was_not_measured(
     p99: tuple[float, float, float], took: float, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = iter(p99)
+    told = iter(p99 * 2)  # with what the disk held up, and without
     monkeypatch.setattr(outage, "quantiles_ms", lambda seconds, share: [next(told)])
     nothing = Latencies(np.zeros(0, np.float32), np.zeros(0), np.zeros(0, np.uint64))
     seen = outage.Seen(
@@ -140,8 +141,24 @@ def test_an_outage_is_not_kept_by_what_was_not_measured(
         received_at_drained=1001, stored_at_drained=1000, blocked_refused=10, new_in=20, new_enrolled=20,
     )  # fmt: skip
     out = Outcome()
-    outage._judge(out, seen, LOAD, nothing, outage.LONG, judged=True)
+    outage._judge(out, seen, LOAD, nothing, [], outage.LONG, judged=True)
     assert out.is_kept is kept, out.failures
+
+
+@pytest.mark.parametrize(("held_up", "kept"), [([(65.1, 65.3)], True), ([], False), ([(25.1, 25.3)], False)])
+def test_an_outage_is_compared_without_the_moments_of_the_disk(held_up: list[Window], kept: bool) -> None:
+    halves = np.arange(0.0, 130.0, 0.5)
+    seconds = np.where(halves == 65.0, 0.9, 0.01).astype(np.float32).repeat(10)  # ten answers in each
+    latencies = Latencies(seconds, np.append(halves, 130.0), np.arange(0, 2610, 10, dtype=np.uint64))
+    seen = outage.Seen(
+        calm_at=0.1, gone_at=60, back_at=90, drained_at=100, waves=[1.0], received_at_back=1000,
+        received_at_drained=1001, stored_at_drained=1000, blocked_refused=10, new_in=20, new_enrolled=20,
+    )  # fmt: skip
+    out = Outcome()
+    outage._judge(out, seen, LOAD, latencies, held_up, outage.LONG, judged=True)
+    assert out.is_kept is kept, out.failures
+    assert out.figures["the same with all that the disk held up (ms)"] == (10.0, 900.0, 10.0)
+    assert sum(out.figures["moments of the disk"]) == len(held_up)
 
 
 def test_a_stream_that_was_not_tested_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

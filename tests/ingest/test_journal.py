@@ -9,18 +9,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ingest.counters import Counters
 from ingest.journal import (
-    Group,
-    GroupCommitWriter,
     JournalError,
     JournalFile,
     JournalFull,
@@ -29,75 +22,8 @@ from ingest.journal import (
     journal_path,
 )
 from ingest.journal import group_commit as group_commit_module
+from tests.ingest.journals import PHONE, GatedFile, Journal, numbers, open_journal, open_reader
 from tests.ingest.waiting import until
-
-PHONE = bytes.fromhex("00000000013912345678")
-
-
-class Journal:
-    """A writer with what it said, for one test."""
-
-    def __init__(self, file: Any, **options: Any) -> None:
-        self.stored: list[tuple[int, Sequence[Any]]] = []
-        self.pressed: list[bool] = []
-        self.counters = Counters()
-        self.file = file
-        self.writer = GroupCommitWriter(
-            file,
-            on_stored=lambda offset, tokens: self.stored.append((offset, tokens)),
-            on_pressure=self.pressed.append,
-            counters=self.counters,
-            **{"min_interval_s": 0.0, "retry_s": 0.01} | options,
-        )
-
-    def append(self, number: int, body: bytes = b"body", **options: Any) -> bool:
-        return self.writer.append(Kind.MESSAGE, number, PHONE, 13, 0x0200, number & 0xFFFF, body, number, **options)
-
-    @property
-    def acknowledged(self) -> list[Any]:
-        return [token for _, tokens in self.stored for token in tokens]
-
-
-@asynccontextmanager
-async def open_journal(file: Any, **options: Any) -> AsyncIterator[Journal]:
-    journal = Journal(file, **options)
-    await journal.writer.open()
-    try:
-        yield journal
-    finally:
-        await journal.writer.close()
-
-
-@asynccontextmanager
-async def open_reader(path: Path) -> AsyncIterator[SqliteJournalReader]:
-    reader = SqliteJournalReader(path)
-    await reader.open()
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-class GatedFile(JournalFile):
-    """A journal whose writes wait for a gate, or fail as told."""
-
-    def __init__(self, path: Path, **options: Any) -> None:
-        super().__init__(path, **options)
-        self.gate = threading.Event()
-        self.gate.set()
-        self.started = threading.Event()
-        self.error: Exception | None = None
-
-    def write(self, records: int, parts: Sequence[bytes]) -> int:
-        self.started.set()
-        assert self.gate.wait(60)
-        if self.error is not None:
-            raise self.error
-        return super().write(records, parts)
-
-
-def numbers(groups: list[Group]) -> list[int]:
-    return [int(number) for group in groups for number in group.headers["received_us"]]
 
 
 async def test_what_goes_in_comes_out(tmp_path: Path) -> None:
@@ -263,75 +189,6 @@ def test_it_is_durable_by_its_settings(tmp_path: Path) -> None:
     assert connection is not None
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    file.close()
-
-
-# ---- trim
-
-
-async def test_trim_deletes_what_was_read_and_offsets_go_on(tmp_path: Path) -> None:
-    async with open_journal(JournalFile(journal_path(tmp_path))) as journal:
-        for number in range(40):
-            journal.append(number, bytes(1000))
-            await journal.writer.flush()
-        async with open_reader(journal_path(tmp_path)) as reader:
-            await reader.trim(30)
-            file = journal.file
-            await until(lambda: not file.wants_trim())
-            assert [group.offset for group in await reader.read(30, 1000)] == list(range(31, 41))
-            await reader.trim(40)
-            await until(lambda: not file.wants_trim())
-            assert await reader.last_offset() == 40  # the newest stays, so that its number is not given again
-            journal.append(41)
-            await journal.writer.flush()
-            assert [group.offset for group in await reader.read(40, 10)] == [41]
-    reopened = JournalFile(journal_path(tmp_path))
-    reopened.open()
-    assert reopened.last_offset == 41
-    assert reopened.wants_trim()  # what had to stay as the newest may go now
-    assert not reopened.trim()
-    assert not reopened.wants_trim()
-    reopened.close()
-
-
-async def test_a_trimmed_journal_gives_its_disk_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingest.journal import sqlite as sqlite_module
-
-    monkeypatch.setattr(sqlite_module, "KEPT_FREE_BYTES", 0)
-    file = JournalFile(journal_path(tmp_path))
-    file.open()
-    for _ in range(20):
-        file.write(1, [bytes(100_000)])
-    large = file.size_bytes()
-    async with open_reader(journal_path(tmp_path)) as reader:
-        await reader.trim(20)
-    while file.trim():
-        pass
-    assert file.size_bytes() < large // 5
-    file.close()
-    assert journal_path(tmp_path).stat().st_size < large // 5
-
-
-async def test_a_gap_is_said_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = JournalFile(journal_path(tmp_path))
-    file.open()
-    for _ in range(3):
-        file.write(1, [bytes(32)])
-    async with open_reader(journal_path(tmp_path)) as reader:
-        await reader.trim(2)
-        file.trim()
-        assert [group.offset for group in await reader.read(1, 10)] == [3]
-        assert "what was between is gone" in caplog.text
-    file.close()
-
-
-async def test_a_journal_older_than_what_was_read_is_an_error(tmp_path: Path) -> None:
-    file = JournalFile(journal_path(tmp_path))
-    file.open()
-    file.write(1, [bytes(32)])
-    async with open_reader(journal_path(tmp_path)) as reader:
-        with pytest.raises(JournalError, match="older copy"):
-            await reader.read(5, 10)
     file.close()
 
 

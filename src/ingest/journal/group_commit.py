@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_GROUP_RECORDS: Final = 20_000
 MAX_GROUP_BYTES: Final = 4 << 20
 HOUSEKEEPING_S: Final = 0.5
+TRIM_PAUSE_S: Final = 0.02  # between two slices of one trim: several groups are written meanwhile
 LOOK_EVERY: Final = 4  # times of housekeeping between two looks at the space that is left
 
 
@@ -286,6 +287,8 @@ class GroupCommitWriter:
             log.debug("cannot see how full the journal is: %s", error)
 
     def _trim_on(self) -> None:
+        if self._closed:
+            return
         self._trimming = True
         self._executor.submit(self._file.trim).add_done_callback(self._trimmed)
 
@@ -295,13 +298,14 @@ class GroupCommitWriter:
             self._loop.call_soon_threadsafe(self._trim_done, future)
 
     def _trim_done(self, future: Future[bool]) -> None:
-        self._trimming = False
         error = future.exception()
         if error is not None:
             self.counters["journal_trim_errors"] += 1
             log.debug("trim failed, tried again later: %s", error)
         elif future.result() and not self._closed:
-            self._trim_on()  # behind the group that waits by now
+            self._loop.call_later(TRIM_PAUSE_S, self._trim_on)
+            return
+        self._trimming = False
 
     async def close(self) -> None:
         """Write what waits, if it can be written, and close the file; nothing when it is not open."""

@@ -40,9 +40,9 @@ APPLICATION_ID: Final = 0x52574A4C  # "RWJL", in the file's header
 FORMAT: Final = 1
 PAGE_BYTES: Final = 8192
 KEPT_FREE_BYTES: Final = 64 << 20  # free pages kept for the next groups before the file is made shorter
-TRIM_SLICE_S: Final = 0.02  # a trim between two groups takes no longer than this
+TRIM_SLICE_S: Final = 0.001  # of deletes between two groups, which wait for it
 TRIM_GROUPS: Final = 16
-VACUUM_PAGES: Final = 256
+VACUUM_PAGES: Final = 64
 POLL_S: Final = 0.02
 
 _SCHEMA: Final = """
@@ -202,16 +202,22 @@ class JournalFile:
                 first = min(first + TRIM_GROUPS, target + 1)
                 connection.execute("DELETE FROM groups WHERE id < ?", (first,))
             connection.execute("COMMIT")
-            free = _pragma(connection, "freelist_count") * PAGE_BYTES
-            if free > KEPT_FREE_BYTES:
-                connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            if first <= target:
+                return True
+            self._trimmed = target
+            return self._shorten(connection)
         except sqlite3.Error:
             self._recover()
             raise
-        if first <= target:
-            return True
-        self._trimmed = target
-        return bool(free > KEPT_FREE_BYTES)
+
+    def _shorten(self, connection: sqlite3.Connection) -> bool:
+        """Give the disk a part of the free pages back; True: there are more. Not while much is in use: that is a
+        backlog, soon deleted, and each page of it at the file's end would have to move first."""
+        free = _pragma(connection, "freelist_count") * PAGE_BYTES
+        if free <= KEPT_FREE_BYTES or self.size_bytes() > KEPT_FREE_BYTES:
+            return False
+        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        return True
 
     def close(self) -> None:
         if self._connection is not None:
