@@ -1,4 +1,4 @@
-"""A pipeline between a real journal and a real database, for whoever asks for it."""
+"""A running gateway; a pipeline between a real journal and a real database: for whoever asks for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from store import Database
+from tests.ingest.terminals import Site, running
 from tests.ingest.world import World
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """A gateway open to whoever registers; its data lie in ``tmp_path``."""
+    async with running(tmp_path) as site:
+        yield site
 
 
 @pytest.fixture

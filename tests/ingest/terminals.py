@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,8 @@ from jt808.messages import TerminalAuthentication, TerminalRegister, encode_body
 
 LIMIT_S = 20.0
 PHONE = "13912345678"
+REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
+"""A body of 0x0200."""
 
 
 def address_of(text: str) -> tuple[str, int]:
@@ -164,6 +167,19 @@ class Site:
         terminal = await Terminal.datagrams(self.address, phone, edition)
         self._terminals.append(terminal)
         return terminal
+
+    def hold_journal(self) -> threading.Event:
+        """From now on, writes of the journal wait for the event."""
+        gate = threading.Event()
+        file: Any = self.gateway._journal._file
+        write = file.write
+
+        def slow(records: int, parts: Sequence[bytes]) -> int:
+            assert gate.wait(60)
+            return int(write(records, parts))
+
+        file.write = slow
+        return gate
 
     def hang_up(self) -> None:
         for terminal in self._terminals:

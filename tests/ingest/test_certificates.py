@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from fleet import SessionChange
 from ingest import listening
 from ingest.certificates import Certificate, tls_context
-from tests.ingest.terminals import Site, Terminal, address_of, running
+from tests.ingest.terminals import REPORT, Site, Terminal, address_of, running
 from tests.ingest.waiting import until
 
-REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
 TLS = Path(__file__).parent / "tls"
 
 
@@ -95,3 +95,27 @@ def test_an_encrypted_key_is_named_and_nobody_is_asked_for_a_password(tmp_path: 
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     with pytest.raises(OSError, match=r"key\.pem"):
         tls_context(TLS / "localhost.pem", path)
+
+
+async def test_a_terminal_behind_tls(tmp_path: Path) -> None:
+    pem = TLS / "localhost.pem"
+    async with running(tmp_path, tls_port=0, tls_certificate=pem) as site:
+        terminal = Terminal()
+        host, port = address_of(site.gateway.tls_address or "")
+        context = ssl.create_default_context(cafile=str(pem))
+        await asyncio.get_running_loop().create_connection(lambda: terminal, host, port, ssl=context)
+        await terminal.log_in()
+        assert await terminal.ask(0x0200, REPORT) == 0
+        session = (await site.facts())[-1]
+        assert isinstance(session, SessionChange)
+        assert session.transport == "tls"
+        plain = await Terminal.connect(f"{host}:{port}")
+        plain.send(0x0002)
+        await plain.until_closed()
+        terminal.close()
+
+
+async def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"nothing\.pem"):
+        async with running(tmp_path, tls_port=0, tls_certificate=tmp_path / "nothing.pem"):
+            pass

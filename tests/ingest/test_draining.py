@@ -11,11 +11,9 @@ import pytest
 from fleet import SessionChange
 from ingest import draining
 from ingest.draining import close_spread
-from tests.ingest.terminals import Terminal, facts_in, messages_in, running
-from tests.ingest.test_gateway import gateway_process
+from tests.ingest.processes import gateway_process
+from tests.ingest.terminals import REPORT, Terminal, facts_in, messages_in, running
 from tests.ingest.waiting import until
-
-REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
 
 
 async def test_links_are_closed_a_few_at_a_time_and_nobody_is_answered_falsely(tmp_path: Path) -> None:

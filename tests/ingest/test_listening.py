@@ -11,7 +11,7 @@ import pytest
 
 from ingest import listening
 from ingest.counters import Counters
-from ingest.listening import ACCEPTED_AT_ONCE, Acceptor, bind_tcp
+from ingest.listening import ACCEPTED_AT_ONCE, Acceptor, bind_both, bind_tcp
 from tests.ingest.waiting import until
 
 
@@ -75,3 +75,12 @@ async def test_when_there_are_no_files_it_waits_and_goes_on(monkeypatch: pytest.
         assert client.recv(10) == b"hello"
     assert counters["accept_errors{reason=EMFILE}"] == 2
     acceptor.close()
+
+
+def test_tcp_and_udp_share_a_port() -> None:
+    tcp, udp = bind_both("127.0.0.1", 0)
+    assert tcp.getsockname() == udp.getsockname()
+    with pytest.raises(OSError, match=r"cannot listen on 127\.0\.0\.1:"):
+        bind_both("127.0.0.1", udp.getsockname()[1])
+    tcp.close()
+    udp.close()

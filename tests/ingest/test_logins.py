@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +13,8 @@ from ingest.identities import APPROVED, Identity
 from ingest.pace import WINDOW_S, Pace
 from jt808.header import Edition
 from jt808.messages import TerminalAuthentication, encode_body
-from tests.ingest.terminals import Site, Terminal, register_body, running
+from tests.ingest.terminals import REPORT, Site, Terminal, register_body, running
 from tests.ingest.waiting import until
-
-REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with running(tmp_path) as site:
-        yield site
 
 
 def shows(terminal: Terminal, code: str) -> None:
