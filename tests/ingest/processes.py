@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 PROCESS = """
@@ -17,13 +19,23 @@ uvloop.run(run_gateway(config, on_ready=lambda address: print(address, flush=Tru
 """
 
 
-def gateway_process(data_dir: Path, settings: str = "", patch: str = "") -> tuple[subprocess.Popen[str], str]:
-    """A gateway on its own, and where it listens. ``patch``: an assignment to a constant of `ingest.draining`."""
+@asynccontextmanager
+async def gateway_process(
+    data_dir: Path, settings: str = "", patch: str = ""
+) -> AsyncIterator[tuple[subprocess.Popen[str], str]]:
+    """A gateway on its own, and where it listens; killed at the end if it is still there.
+
+    Args:  settings: more of `GatewayConfig`, each with a comma.
+           patch: an assignment to a constant of `ingest.draining`.
+    """
     program = PROCESS.replace("port=0,", f"port=0, {settings}")
     if patch:
         program = f"from ingest import draining\ndraining.{patch}\n" + program
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(data_dir)], stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
+    command = [sys.executable, "-c", program, str(data_dir)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220  (a fork takes no time)
+    with process:
+        assert process.stdout is not None
+        try:
+            yield process, (await asyncio.to_thread(process.stdout.readline)).strip()
+        finally:
+            process.kill()

@@ -62,19 +62,17 @@ async def test_datagrams_are_served_until_it_is_their_turn(tmp_path: Path, monke
 
 
 async def test_a_second_signal_hastens_the_end(tmp_path: Path) -> None:
-    process, address = await asyncio.to_thread(gateway_process, tmp_path, "drain_s=3600.0,", "LINKS_PER_S=0.001")
-    terminals = [await Terminal.connect(address, str(13900000000 + number)) for number in range(3)]
-    for terminal in terminals:
-        await terminal.log_in()
-    process.send_signal(signal.SIGTERM)
-    await until(lambda: any(terminal.closed.is_set() for terminal in terminals))
-    assert not all(terminal.closed.is_set() for terminal in terminals)
-    process.send_signal(signal.SIGTERM)
-    for terminal in terminals:
-        await terminal.until_closed()
-    assert await asyncio.to_thread(process.wait, 60) == 0
-    assert process.stdout is not None
-    process.stdout.close()
+    async with gateway_process(tmp_path, "drain_s=3600.0,", "LINKS_PER_S=0.001") as (process, address):
+        terminals = [await Terminal.connect(address, str(13900000000 + number)) for number in range(3)]
+        for terminal in terminals:
+            await terminal.log_in()
+        process.send_signal(signal.SIGTERM)
+        await until(lambda: any(terminal.closed.is_set() for terminal in terminals))
+        assert not all(terminal.closed.is_set() for terminal in terminals)
+        process.send_signal(signal.SIGTERM)
+        for terminal in terminals:
+            await terminal.until_closed()
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 class Link:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,14 @@ async def test_other_messages_are_kept_and_answers_are_not_answered(site: Site) 
 async def test_server_time_is_told(site: Site) -> None:
     terminal = await site.terminal(edition=Edition.V2019)
     await terminal.log_in()
+    before = datetime.now(UTC).replace(microsecond=0)
     terminal.send(0x0004)
     header, body = await terminal.receive()
-    assert (header.message_id, len(body)) == (0x8004, 6)
+    assert header.message_id == 0x8004
+    assert before <= datetime.strptime(body.hex() + "+0000", "%y%m%d%H%M%S%z") <= datetime.now(UTC)
 
 
-async def test_control(site: Site) -> None:
+async def test_the_core_sends_asks_and_disconnects_over_the_control_link(site: Site) -> None:
     client = ControlClient(control_path(site.gateway.config.data_dir))
     running_client = asyncio.create_task(client.run())
     await until(lambda: client.is_connected)
