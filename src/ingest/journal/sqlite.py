@@ -195,17 +195,19 @@ class JournalFile:
         connection = self._open_connection()
         target = self._trim_target()
         stop = time.monotonic() + TRIM_SLICE_S
+        step = 1
         try:
             first = connection.execute("SELECT coalesce(min(id), 0) FROM groups").fetchone()[0]
             connection.execute("BEGIN IMMEDIATE")
             while first and first <= target and time.monotonic() < stop:
-                first = min(first + TRIM_GROUPS, target + 1)
+                first = min(first + step, target + 1)
                 connection.execute("DELETE FROM groups WHERE id < ?", (first,))
+                step = min(step * 2, TRIM_GROUPS)  # of photos, one group alone may take longer than the slice
             connection.execute("COMMIT")
-            if first <= target:
+            if first <= target or self._shorten(connection):
                 return True
             self._trimmed = target
-            return self._shorten(connection)
+            return False
         except sqlite3.Error:
             self._recover()
             raise
@@ -216,7 +218,9 @@ class JournalFile:
         free = _pragma(connection, "freelist_count") * PAGE_BYTES
         if free <= KEPT_FREE_BYTES or self.size_bytes() > KEPT_FREE_BYTES:
             return False
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        connection.executescript(
+            f"PRAGMA incremental_vacuum({VACUUM_PAGES})"
+        )  # `execute` of Python 3.11 frees one page
         return True
 
     def close(self) -> None:
