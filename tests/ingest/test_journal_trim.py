@@ -76,6 +76,11 @@ def trimmable(path: Path, groups: int, each_bytes: int) -> JournalFile:
     return file
 
 
+def trim_all(file: JournalFile) -> None:
+    while file.trim():
+        pass
+
+
 def test_the_file_is_made_shorter_by_many_pages_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_module, "KEPT_FREE_BYTES", 500_000)
     path = journal_path(tmp_path)
@@ -99,12 +104,10 @@ def test_the_file_is_made_shorter_later_when_it_cannot_be_now(tmp_path: Path, mo
     with monkeypatch.context() as broken:
         broken.setattr(file, "_shorten", no_room)
         with pytest.raises(sqlite3.OperationalError):
-            while file.trim():
-                pass
+            trim_all(file)
     assert file.wants_trim()  # though all groups are gone
     monkeypatch.setattr(sqlite_module, "KEPT_FREE_BYTES", 500_000)
-    while file.trim():
-        pass
+    trim_all(file)
     assert not file.wants_trim()
     assert pages_bytes(path) < 1_100_000
     file.close()
