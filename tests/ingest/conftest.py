@@ -1,4 +1,4 @@
-"""A running gateway; a pipeline between a real journal and a real database: for whoever asks for it."""
+"""A running gateway, a pipeline between a real journal and a real database, a desk for commands: for whoever asks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from store import Database
+from tests.ingest.command_desk import Bench
 from tests.ingest.terminals import Site, running
 from tests.ingest.world import World
 
@@ -33,3 +34,8 @@ async def one(tmp_path: Path, postgresql_database: Database) -> AsyncIterator[Wo
     world = World(tmp_path, postgresql_database)
     yield world
     world.close()
+
+
+@pytest.fixture
+async def bench(postgresql_database: Database) -> Bench:
+    return Bench(postgresql_database)

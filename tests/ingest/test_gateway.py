@@ -12,12 +12,7 @@ from fleet import Registration, SessionChange
 from ingest.control import ControlClient, control_path
 from ingest.identities import hash_auth_code
 from jt808.header import Edition
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-    running,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site, running
 from tests.ingest.waiting import until
 
 EDITIONS = [(PHONE, Edition.V2011), (PHONE, Edition.V2013), (PHONE, Edition.V2019)]

@@ -8,12 +8,7 @@ from fleet import RefusedRegistration, Registration, SessionChange
 from ingest import login
 from ingest.identities import APPROVED, BLOCKED, Identity
 from ingest.journal import GatewayStarted, Unregistered
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-    running,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site, running
 
 
 async def test_approve_refuses_and_lists_the_unknown(tmp_path: Path) -> None:

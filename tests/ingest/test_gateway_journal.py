@@ -9,13 +9,7 @@ from typing import Any
 
 from fleet import Registration, SessionChange
 from ingest.journal import GatewayStarted
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-    register_body,
-    running,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site, register_body, running
 from tests.ingest.waiting import until
 
 

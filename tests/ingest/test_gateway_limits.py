@@ -11,14 +11,7 @@ import pytest
 
 from ingest.links import TcpLink
 from ingest.listening import LINK_OPTIONS
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-    Terminal,
-    register_body,
-    running,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site, Terminal, register_body, running
 from tests.ingest.waiting import until
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import struct
 
 from jt808.header import Edition
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site
 
 
 async def test_a_sub_packaged_message_is_one_record(site: Site) -> None:

@@ -15,16 +15,7 @@ from fleet import Registration, SessionChange
 from ingest.gateway import GatewayConfig, run_gateway
 from ingest.journal import JournalError
 from tests.ingest.processes import gateway_process
-from tests.ingest.terminals import (
-    PHONE,
-    REPORT,
-    Site,
-    Terminal,
-    facts_in,
-    messages_in,
-    register_body,
-    running,
-)
+from tests.ingest.terminals import PHONE, REPORT, Site, Terminal, facts_in, messages_in, register_body, running
 from tests.ingest.waiting import until
 
 

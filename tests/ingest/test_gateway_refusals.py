@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from tests.ingest.terminals import (
-    REPORT,
-    Site,
-)
+from tests.ingest.terminals import REPORT, Site
 
 
 async def test_a_report_before_authentication_is_refused_and_not_kept(site: Site) -> None:

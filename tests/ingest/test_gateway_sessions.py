@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet import SessionChange
-from tests.ingest.terminals import (
-    REPORT,
-    Site,
-    running,
-)
+from tests.ingest.terminals import REPORT, Site, running
 from tests.ingest.waiting import until
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from store import Database
 from store.queries import media as queries
+from tests.ingest.command_desk import Bench
 from tests.ingest.terminals import PHONE
-from tests.ingest.test_commands import Bench
 from tests.store.media import upload
 
 IMAGES = {"media": "image"}
