@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -25,12 +27,14 @@ class FakeControl:
         self.sent: list[dict[str, Any]] = []
         self.prepared: list[dict[str, Any]] = []
         self.is_away = False
+        self.asked_while_away = 0
         self.unreadable: set[str] = set()
         self.before_send: Callable[[], Any] | None = None
         self._serial_no = 100
 
     async def request(self, op: str, **values: Any) -> dict[str, Any]:
         if self.is_away:
+            self.asked_while_away += 1
             raise ControlUnavailable("away")
         if values["phone"] in self.unreadable:
             raise ValueError(f"{op}: KeyError")
@@ -78,6 +82,13 @@ class Bench:
         assert isinstance(command_id, uuid.UUID)
         return command_id
 
+    async def give_and_send(self, kind: str = "text", payload: dict[str, Any] | None = None) -> uuid.UUID:
+        """A command that has just gone to its terminal, which is on-line."""
+        await self.come_online()
+        command_id = await self.give(kind, payload)
+        await self.desk.look()
+        return command_id
+
     async def row(self, command_id: uuid.UUID) -> dict[str, Any]:
         names = "state", "reason", "attempts", "message_id", "serial_no", "result", "answer"
         ((*values,),) = await self.execute(f"SELECT {', '.join(names)} FROM commands WHERE id = %s", command_id)
@@ -122,3 +133,14 @@ class Bench:
             assert isinstance(event, CommandChanged)
             events.append(event.command_id)
         return events
+
+
+@asynccontextmanager
+async def at_work(desk: CommandDesk) -> AsyncIterator[None]:
+    """The desk looks by itself, as in production."""
+    task = asyncio.create_task(desk.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

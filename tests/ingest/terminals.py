@@ -11,12 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from ingest.control import ControlClient, control_path
 from ingest.gateway import Gateway, GatewayConfig
 from ingest.journal import Kind, SqliteJournalReader, journal_path
 from ingest.journal.facts import Fact, decode_fact
 from jt808.framing import BadFrame, Deframer
 from jt808.header import Edition, Header, build_frame, parse_header
 from jt808.messages import TerminalAuthentication, TerminalRegister, encode_body
+from tests.ingest.waiting import until
 
 LIMIT_S = 20.0
 PHONE = "13912345678"
@@ -230,3 +232,16 @@ async def running(data_dir: Path, **settings: Any) -> AsyncIterator[Site]:
     finally:
         site.hang_up()
         await gateway.close()
+
+
+@asynccontextmanager
+async def control(data_dir: Path) -> AsyncIterator[ControlClient]:
+    """The core's link to the gateway that runs there, connected."""
+    client = ControlClient(control_path(data_dir))
+    task = asyncio.create_task(client.run())
+    try:
+        await until(lambda: client.is_connected)
+        yield client
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

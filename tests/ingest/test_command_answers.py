@@ -11,9 +11,7 @@ from tests.ingest.command_desk import Bench
 
 @pytest.mark.postgres
 async def test_refused(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give()
-    await bench.desk.look()
+    command = await bench.give_and_send()
     assert await bench.answer(result=3) == [command]
     row = await bench.row(command)
     assert (row["state"], row["result"], row["reason"]) == ("refused", 3, "the terminal says: not supported")
@@ -21,9 +19,7 @@ async def test_refused(bench: Bench) -> None:
 
 @pytest.mark.postgres
 async def test_a_dedicated_answer(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give("locate", {})
-    await bench.desk.look()
+    command = await bench.give_and_send("locate", {})
     assert bench.control.sent[0]["message_id"] == 0x8201
     first = {"request_message_id": 0x8201}
     assert await bench.answer(**first) == [command]  # some say both
@@ -37,9 +33,7 @@ async def test_a_dedicated_answer(bench: Bench) -> None:
 
 @pytest.mark.postgres
 async def test_a_dedicated_answer_that_says_no(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give("photo", {"channel": 3})
-    await bench.desk.look()
+    command = await bench.give_and_send("photo", {"channel": 3})
     await bench.answer(
         message_id=0x0805, request_message_id=None, result=None, answer={"result": 2}, refusal="channel not supported"
     )
@@ -49,9 +43,7 @@ async def test_a_dedicated_answer_that_says_no(bench: Bench) -> None:
 
 @pytest.mark.postgres
 async def test_acknowledged_and_still_open_until_the_dedicated_answer(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give("parameters_query", {})
-    await bench.desk.look()
+    command = await bench.give_and_send("parameters_query", {})
     assert await bench.answer(request_message_id=0x8104) == [command]
     assert await bench.state(command) == "acknowledged"
     values = {"message_id": 0x0104, "request_message_id": None, "result": None, "answer": {"parameters": []}}
@@ -61,9 +53,7 @@ async def test_acknowledged_and_still_open_until_the_dedicated_answer(bench: Ben
 
 @pytest.mark.postgres
 async def test_acknowledged_and_never_answered(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give("parameters_query", {})
-    await bench.desk.look()
+    command = await bench.give_and_send("parameters_query", {})
     await bench.answer(request_message_id=0x8104)
     await bench.age(61)
     await bench.desk.look()
@@ -73,9 +63,7 @@ async def test_acknowledged_and_never_answered(bench: Bench) -> None:
 
 @pytest.mark.postgres
 async def test_photos_are_counted_against_what_the_terminal_promised(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give("photo", {"count": 3})
-    await bench.desk.look()
+    command = await bench.give_and_send("photo", {"count": 3})
     ((progress,),) = await bench.execute("SELECT progress FROM commands")
     assert progress == {"arrived": 0, "total": 3}
     await bench.answer(message_id=0x0805, request_message_id=None, result=None, answer={"media_ids": [5, 6]})
@@ -89,18 +77,14 @@ async def test_photos_are_counted_against_what_the_terminal_promised(bench: Benc
     "other", [{"phone": "1"}, {"request_serial_no": 102}, {"request_message_id": 0x8201}, {"message_id": 0x0201}]
 )
 async def test_an_answer_to_something_else_changes_nothing(bench: Bench, other: dict[str, Any]) -> None:
-    await bench.come_online()
-    command = await bench.give()
-    await bench.desk.look()
+    command = await bench.give_and_send()
     assert await bench.answer(**other) == []
     assert await bench.state(command) == "sent"
 
 
 @pytest.mark.postgres
 async def test_an_answer_that_fits_no_command_is_counted(bench: Bench) -> None:
-    await bench.come_online()
-    command = await bench.give()
-    await bench.desk.look()
+    command = await bench.give_and_send()
     for other in ({"phone": "1"}, {"request_serial_no": 102}, {"request_message_id": 0x8201}):
         assert await bench.answer(**other) == []
         assert bench.applied.unmatched == {0x0001: 1}

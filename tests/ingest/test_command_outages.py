@@ -11,7 +11,7 @@ import pytest
 from fleet import Bus
 from ingest.commands import CommandDesk
 from ingest.control import ControlUnavailable
-from tests.ingest.command_desk import Bench, FakeControl
+from tests.ingest.command_desk import Bench, FakeControl, at_work
 from tests.ingest.waiting import until
 
 
@@ -43,12 +43,10 @@ async def test_a_gateway_away_costs_time_only(bench: Bench, monkeypatch: pytest.
     await bench.come_online()
     await bench.give()
     bench.control.is_away = True
-    running_desk = asyncio.create_task(bench.desk.run())
-    await asyncio.sleep(0.05)
-    bench.control.is_away = False
-    await until(lambda: bench.control.sent)
-    running_desk.cancel()
-    await asyncio.gather(running_desk, return_exceptions=True)
+    async with at_work(bench.desk):
+        await until(lambda: bench.control.asked_while_away >= 2)
+        bench.control.is_away = False
+        await until(lambda: bench.control.sent)
 
 
 @pytest.mark.postgres
@@ -73,37 +71,26 @@ async def test_of_many_those_that_the_gateway_did_not_answer_for_wait_their_time
     assert len(bench.control.sent) == 5
 
 
-async def test_a_database_away_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("away"),
+        psycopg.errors.ReadOnlySqlTransaction("read-only"),  # for a while after a fail-over
+    ],
+)
+async def test_a_database_that_is_away_or_refuses_costs_time_only(
+    monkeypatch: pytest.MonkeyPatch, error: psycopg.Error
+) -> None:
     monkeypatch.setattr("ingest.commands.desk.RETRY_S", 0.01)
     tries: list[int] = []
 
     class Away:
         def connection(self) -> Any:
             tries.append(1)
-            raise psycopg.OperationalError("away")
+            raise error
 
-    desk = CommandDesk(Away(), FakeControl(), Bus())  # type: ignore[arg-type]
-    running_desk = asyncio.create_task(desk.run())
-    await until(lambda: len(tries) > 3)
-    running_desk.cancel()
-    await asyncio.gather(running_desk, return_exceptions=True)
-
-
-async def test_a_database_that_refuses_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a fail-over it may be read-only for a while: no OperationalError."""
-    monkeypatch.setattr("ingest.commands.desk.RETRY_S", 0.01)
-    tries: list[int] = []
-
-    class ReadOnly:
-        def connection(self) -> Any:
-            tries.append(1)
-            raise psycopg.errors.ReadOnlySqlTransaction("read-only")
-
-    desk = CommandDesk(ReadOnly(), FakeControl(), Bus())  # type: ignore[arg-type]
-    running_desk = asyncio.create_task(desk.run())
-    await until(lambda: len(tries) > 3)
-    running_desk.cancel()
-    await asyncio.gather(running_desk, return_exceptions=True)
+    async with at_work(CommandDesk(Away(), FakeControl(), Bus())):  # type: ignore[arg-type]
+        await until(lambda: len(tries) > 3)
 
 
 @pytest.mark.postgres

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fleet import Registration, SessionChange
-from ingest.control import ControlClient, control_path
 from ingest.identities import hash_auth_code
 from jt808.header import Edition
-from tests.ingest.terminals import PHONE, REPORT, Site, running
-from tests.ingest.waiting import until
+from tests.ingest.terminals import PHONE, REPORT, Site, control, running
 
 EDITIONS = [(PHONE, Edition.V2011), (PHONE, Edition.V2013), (PHONE, Edition.V2019)]
 
@@ -101,37 +98,35 @@ async def test_server_time_is_told(site: Site) -> None:
 
 
 async def test_the_core_sends_asks_and_disconnects_over_the_control_link(site: Site) -> None:
-    client = ControlClient(control_path(site.gateway.config.data_dir))
-    running_client = asyncio.create_task(client.run())
-    await until(lambda: client.is_connected)
-    assert await client.request("prepare", phone=PHONE) == {"state": "offline"}
-    assert await client.request("send", phone=PHONE, message_id=0x8300, body="", serial_no=None) == {"state": "offline"}
-    terminal = await site.terminal(edition=Edition.V2019)
-    code = await terminal.log_in()
-    ready = await client.request("prepare", phone=PHONE)
-    assert (ready["state"], ready["edition"]) == ("ready", "2019")
-    serial_no = ready["serial_no"]
-    for _ in range(2):  # a retransmission is the same message
-        sent = await client.request("send", phone=PHONE, message_id=0x8300, body="0101", serial_no=serial_no)
-        assert sent == {"state": "sent", "serial_no": serial_no, "edition": "2019"}
-        header, body = await terminal.receive()
-        assert (header.message_id, header.serial_no, body) == (0x8300, serial_no, b"\x01\x01")
-    sent = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
-    assert sent["state"] == "sent"
-    assert [(await terminal.receive())[0].package_no for _ in range(2)] == [1, 2]
-    assert await client.request("edition", phone=PHONE) == {"edition": "2019"}
-    assert await client.request("sessions") == {"phones": [PHONE]}
-    stats = await client.stats()
-    assert stats["gateway_sessions"] == 1
-    assert stats["gateway_links{transport=tcp}"] == 1
-    assert stats["gateway_registrations_total"] == 1
-    assert stats["gateway_journal_size_bytes"] > 0
-    assert await client.request("disconnect", phone=PHONE, reason="test") == {"found": True}
-    await terminal.until_closed()
-    # Serial numbers go on with the terminal, so that a late answer hits no newer question.
-    again = await site.terminal(edition=Edition.V2019)
-    assert await again.authenticate(code, "861234567890123") == 0
-    later = await client.request("prepare", phone=PHONE)
-    assert later["serial_no"] > serial_no
-    running_client.cancel()
-    await asyncio.gather(running_client, return_exceptions=True)
+    async with control(site.gateway.config.data_dir) as client:
+        assert await client.request("prepare", phone=PHONE) == {"state": "offline"}
+        assert await client.request("send", phone=PHONE, message_id=0x8300, body="", serial_no=None) == {
+            "state": "offline"
+        }
+        terminal = await site.terminal(edition=Edition.V2019)
+        code = await terminal.log_in()
+        ready = await client.request("prepare", phone=PHONE)
+        assert (ready["state"], ready["edition"]) == ("ready", "2019")
+        serial_no = ready["serial_no"]
+        for _ in range(2):  # a retransmission is the same message
+            sent = await client.request("send", phone=PHONE, message_id=0x8300, body="0101", serial_no=serial_no)
+            assert sent == {"state": "sent", "serial_no": serial_no, "edition": "2019"}
+            header, body = await terminal.receive()
+            assert (header.message_id, header.serial_no, body) == (0x8300, serial_no, b"\x01\x01")
+        sent = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
+        assert sent["state"] == "sent"
+        assert [(await terminal.receive())[0].package_no for _ in range(2)] == [1, 2]
+        assert await client.request("edition", phone=PHONE) == {"edition": "2019"}
+        assert await client.request("sessions") == {"phones": [PHONE]}
+        stats = await client.stats()
+        assert stats["gateway_sessions"] == 1
+        assert stats["gateway_links{transport=tcp}"] == 1
+        assert stats["gateway_registrations_total"] == 1
+        assert stats["gateway_journal_size_bytes"] > 0
+        assert await client.request("disconnect", phone=PHONE, reason="test") == {"found": True}
+        await terminal.until_closed()
+        # Serial numbers go on with the terminal, so that a late answer hits no newer question.
+        again = await site.terminal(edition=Edition.V2019)
+        assert await again.authenticate(code, "861234567890123") == 0
+        later = await client.request("prepare", phone=PHONE)
+        assert later["serial_no"] > serial_no

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ingest.control import ControlClient, control_path
+from ingest.control import ControlClient
 from jt808.header import Edition
-from tests.ingest.terminals import PHONE, Site, Terminal, running
-from tests.ingest.waiting import until
+from tests.ingest.terminals import PHONE, Site, Terminal, control, running
 
 LONG = 0x8108
 
@@ -19,17 +17,10 @@ LONG = 0x8108
 @asynccontextmanager
 async def linked(data_dir: Path) -> AsyncIterator[tuple[Site, ControlClient, Terminal]]:
     """A gateway, the core's link to it, and a terminal of 2019 that is logged in."""
-    async with running(data_dir) as site:
-        client = ControlClient(control_path(data_dir))
-        task = asyncio.create_task(client.run())
-        await until(lambda: client.is_connected)
+    async with running(data_dir) as site, control(data_dir) as client:
         terminal = await site.terminal(edition=Edition.V2019)
         await terminal.log_in()
-        try:
-            yield site, client, terminal
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        yield site, client, terminal
 
 
 async def test_serial_numbers_are_taken_together(tmp_path: Path) -> None:
