@@ -252,15 +252,14 @@ class Gateway:
         """A terminal has connected; False: too many from its address."""
         self.counters["links_made"] += 1
         self._links.add(link)
+        link.is_counted = True
         if not self.addresses.enter(link.host_address):
             self.counters.count("links_refused", "address_full")
             return False
         return True
 
     def link_lost(self, link: TcpLink) -> None:
-        if link in self._links:
-            self._links.discard(link)
-            self.addresses.leave(link.host_address)
+        self._links.discard(link)
 
     def _press(self, paused: bool) -> None:
         self.is_pressed = paused

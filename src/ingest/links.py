@@ -225,7 +225,7 @@ UNREAD: Final = 8  # what was read last is not taken in yet
 class TcpLink(TerminalLink, asyncio.Protocol):
     """A TCP connection."""
 
-    __slots__ = ("_pauses", "_stall", "_transport", "_unread")
+    __slots__ = ("_pauses", "_stall", "_transport", "_unread", "is_counted")
     transport_name = "tcp"
 
     def __init__(self, host: Host, address: Address | None = None) -> None:
@@ -236,6 +236,7 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         self._pauses = 0
         self._unread = b""
         self._stall: asyncio.TimerHandle | None = None
+        self.is_counted = False  # as one of its address's
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -335,7 +336,9 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             transport.abort()
 
     def eof_received(self) -> bool:
-        """The terminal has hung up; with it thousands may, when a cell of the mobile network goes."""
+        """The terminal has hung up; with it thousands may, when a cell of the mobile network goes. They may be back
+        before it was their turn: their address has room for them at once."""
+        self._leave_address()
         self.host.turns.add(partial(self.end, "closed_by_terminal"))
         return True  # it is closed in its turn
 
@@ -343,8 +346,14 @@ class TcpLink(TerminalLink, asyncio.Protocol):
         if self._stall is not None:
             self._stall.cancel()
         self._transport = None
+        self._leave_address()
         reason = "closed_by_terminal" if exc is None else "half_open" if is_timeout(exc) else "connection_lost"
         self.host.turns.add(partial(self._lost, reason))
+
+    def _leave_address(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            self.host.addresses.leave(self.host_address)
 
     def _lost(self, reason: str) -> None:
         self.end(reason)

@@ -1,0 +1,76 @@
+"""How links end, of those that all end at once: in turns, while what they stood for is theirs no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet import SessionChange
+from ingest.gateway import Gateway
+from tests.ingest.terminals import REPORT, facts_in, messages_in, running
+from tests.ingest.waiting import until
+
+
+@contextmanager
+def nobodys_turn(gateway: Gateway) -> Iterator[None]:
+    """What can wait waits, as behind thousands."""
+    gateway.turns._is_due = True
+    try:
+        yield
+    finally:
+        gateway.turns._is_due = False
+        gateway.turns.add(lambda: None)
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_an_address_has_room_for_who_comes_back_before_it_was_the_old_links_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reset: bool
+) -> None:
+    monkeypatch.setattr("ingest.addresses.is_loopback", lambda host: False)
+    async with running(tmp_path, max_connections_per_address=2) as site:
+        terminals = [await site.terminal(phone) for phone in ("1", "2")]
+        for terminal in terminals:
+            await terminal.log_in()
+        with nobodys_turn(site.gateway):
+            for terminal in terminals:
+                terminal.close(reset=is_reset)
+            await until(lambda: len(site.gateway.turns._waiting) == 2)
+            back = [await site.terminal(phone) for phone in ("1", "2")]
+            await until(lambda: site.counters["links_made"] == 4)
+            assert len(site.gateway.sessions) == 2  # the old ones
+        for terminal in back:
+            await terminal.log_in()
+        assert site.counters["links_refused{reason=address_full}"] == 0
+        one_too_many = await site.terminal("3")
+        await one_too_many.until_closed()
+        assert site.counters["links_refused{reason=address_full}"] == 1  # nobody left twice
+
+
+async def test_what_had_come_in_full_before_a_reset_is_kept(tmp_path: Path) -> None:
+    async with running(tmp_path) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        with nobodys_turn(site.gateway):
+            terminal.write(b"".join(terminal.frame(0x0200, REPORT) for _ in range(20)))  # more than is taken at once
+            await until(lambda: site.gateway.turns._waiting)
+            terminal.close(reset=True)
+        await until(lambda: not site.gateway.sessions)
+        await site.gateway._journal.flush()
+        assert messages_in(tmp_path)
+
+
+async def test_links_whose_turn_has_not_come_are_closed_with_the_gateway(tmp_path: Path) -> None:
+    async with running(tmp_path) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        with nobodys_turn(site.gateway):
+            terminal.close()
+            await until(lambda: site.gateway.turns._waiting)
+            await asyncio.wait_for(site.gateway.close(), 20)
+        assert not site.gateway.sessions
+        assert site.counters["links_ended{reason=gateway_stopped}"] == 1
+        assert [fact.online for fact in facts_in(tmp_path) if isinstance(fact, SessionChange)] == [True, False]
