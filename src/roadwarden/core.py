@@ -33,6 +33,7 @@ from roadwarden.process import CannotStart, tell_parent
 from roadwarden.retention import Retention
 from roadwarden.settings import Settings
 from roadwarden.status import Notice, Seen, crash_loops, notices, read_roles
+from store.errors import in_short
 from store.media_store import MediaStore
 
 log = logging.getLogger("roadwarden.core")
@@ -187,7 +188,7 @@ class Core:
                 )
                 break
             except psycopg.OperationalError as error:
-                self._no_schema(f"waiting for the database: {str(error).strip().splitlines()[0]}")
+                self._no_schema(f"waiting for the database: {in_short(error)}")
                 await asyncio.sleep(RETRY_S)
             except store.MigrationError as error:
                 self._no_schema(f"{error}. Settle it with `roadwarden migrate`; reports wait in the journal")

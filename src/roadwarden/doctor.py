@@ -21,6 +21,7 @@ from fleet import CHINA
 from roadwarden.maintenance import database
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
+from store.errors import in_short
 from store.migrate import pending_migrations
 
 CLOCK_TOLERANCE_S: Final = 5.0
@@ -127,7 +128,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             yield Finding("schema", not pending, "up to date" if not pending else f"{len(pending)} migrations wait",
                           "`roadwarden serve` applies them by itself, or run `roadwarden migrate`")  # fmt: skip
     except (store.StoreError, psycopg.Error, OSError) as error:
-        yield Finding("database", False, str(error).strip().splitlines()[0],
+        yield Finding("database", False, in_short(error),
                       "see ROADWARDEN_DATABASE_URL, or the embedded server's log in the data directory")  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from jt808 import Edition
 from jt808.explain import explain_body
 from roadwarden.settings import Settings
 from store import EmbeddedPostgres, StoreError
+from store.errors import in_short
 
 CONNECT_S: Final = 3
 
@@ -58,7 +59,7 @@ def info(settings: Settings, as_json: bool) -> int:
             offset = stored_offset(settings, facts.name)
             waiting = inspector.waiting(offset)
         except (StoreError, psycopg.Error) as error:
-            problem = str(error).strip().splitlines()[0]
+            problem = in_short(error)
     finally:
         inspector.close()
     if as_json:

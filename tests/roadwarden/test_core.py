@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import store
@@ -114,7 +115,7 @@ async def test_a_database_that_goes_while_it_is_prepared_is_waited_for(
     tmp_path: Path, postgresql_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = Core(load_settings(data_dir=tmp_path, database_url=postgresql_dsn))
-    troubles = [store.DatabaseUnavailable("gone again")] * 2
+    troubles = [store.DatabaseUnavailable("gone again"), psycopg.OperationalError()]
     connection = store.Database.connection
 
     def away_at_first(database: store.Database) -> Any:
