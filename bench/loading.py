@@ -15,7 +15,6 @@ from bench import generator, processes
 from bench.latency import Latencies
 from bench.outcome import Outcome
 
-END_S: Final = 120.0
 ECHO_SOURCE: Final = Path(__file__).parent / "echo_epoll.c"
 PACE_KEPT: Final = 0.97
 """Share of a fixed rate that has to have been sent; what is less was another load than the one that is told."""

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from api.problems import ProblemError
 
-DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 _MAX_CURSOR: Final = 512
 _INT64: Final = 2**63

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from jt808.errors import FrameError, UsageError
 
-FLAG: Final = b"\x7e"
 MIN_FRAME_BYTES: Final = 13
 """The shortest frame there can be: a header of 12 bytes (2011/2013), an empty body, the check byte."""
 

@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 Backend = Literal["timescaledb", "postgresql"]
 
 MARKER: Final = "/*PARTITION BY RANGE (time)*/"
-RETENTION_DAYS: Final = 190  # half a year and a week: the regulations ask for 183 days of positions
 DAYS_AHEAD: Final = 3
 LOCK_TIMEOUT = "2s"  # for dropping a day
 FIRST_DAY: Final = date(1999, 12, 31).toordinal() - date(1970, 1, 1).toordinal()  # 2000 begins there in China

@@ -65,7 +65,7 @@ async def execute(database: store.Database, statement: str) -> list[Any]:
 
 async def residents(database: store.Database) -> dict[str, engine.TerminalRow]:
     async with database.connection() as connection:
-        return {row.phone: row for row in await engine.load_terminals(connection)}
+        return {row.phone: row async for piece in engine.each_terminal(connection) for row in piece}
 
 
 async def plates(database: store.Database) -> list[Any]:

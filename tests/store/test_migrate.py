@@ -238,7 +238,7 @@ async def test_a_writer_of_before_goes_on_in_a_wider_schema(dsn: str, database: 
     assert not (await other.commit(make_commit(13, later(11)))).fresh.any()  # through a staging table made now
     async with database.connection() as connection:
         assert await engine.load_latest_times(connection)
-        assert await engine.load_terminals(connection) == []
+        assert [piece async for piece in engine.each_terminal(connection)] == []
         rows = await (await connection.execute("SELECT count(*), min(extra), max(extra) FROM positions")).fetchall()
     assert rows == [(33, 7, 7)]
 

@@ -62,11 +62,6 @@ async def each_terminal(
         await asyncio.sleep(0)
 
 
-async def load_terminals(connection: AsyncConnection[Any], phones: Sequence[str] | None = None) -> list[TerminalRow]:
-    """As ``each_terminal``, at once."""
-    return [row async for piece in each_terminal(connection, phones) for row in piece]
-
-
 async def load_limits(connection: AsyncConnection[Any]) -> list[VehicleLimits]:
     """The limits of the vehicles that have limits of their own. One that is out of service may be silent for ever."""
     cursor = await connection.execute(
