@@ -26,14 +26,20 @@ from store.media_folder import MediaFolder
 
 
 @contextlib.contextmanager
-def database(settings: Settings) -> Iterator[str]:
-    """The database's DSN. The embedded one is started for the time, unless a running server has it open already.
+def database(settings: Settings, *, make: bool = False) -> Iterator[str]:
+    """The database's DSN. The embedded one is started for the time, unless a running server has it open already; it is
+    made only for who says so: a command in the wrong folder must not answer from a new, empty one.
 
-    Raises:  store.StoreError: it cannot be started.
+    Raises:  store.StoreError: there is none, or it cannot be started.
     """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
+    if not make and not has_embedded(settings):
+        raise store.StoreError(
+            f"there is no database in {settings.data_dir}: set ROADWARDEN_DATA_DIR or ROADWARDEN_DATABASE_URL as the "
+            "server has it"
+        )
     embedded = EmbeddedPostgres(settings.data_dir / "postgres", bin_dir=settings.postgres_bin)
     try:
         lock = Lock(settings.run_dir / "server.lock", wait_s=0)
@@ -47,6 +53,14 @@ def database(settings: Settings) -> Iterator[str]:
     finally:
         embedded.stop()
         lock.release()
+
+
+def has_embedded(settings: Settings) -> bool:
+    """Was the embedded database made already? True also where nobody may look: whoever starts it says why."""
+    try:
+        return (settings.data_dir / "postgres" / "data").exists()
+    except OSError:
+        return True
 
 
 def _fail(message: str) -> int:
@@ -78,13 +92,24 @@ def _program(settings: Settings, name: str) -> str | None:
 
 def migrate(settings: Settings) -> int:
     try:
-        with database(settings) as dsn:
+        with database(settings, make=True) as dsn:
             for name in store.migrate(dsn):
                 print(f"applied {name}")
             print("the schema is up to date")
     except (store.StoreError, psycopg.Error) as error:
         return _fail(str(error))
     return 0
+
+
+def _require_schema(dsn: str) -> None:
+    """A dump of a database without our tables would look like a backup until the day it is needed.
+
+    Raises:  store.StoreError: there are none; psycopg.Error.
+    """
+    with psycopg.connect(dsn) as connection:
+        is_there = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone() == (True,)
+    if not is_there:
+        raise store.StoreError("the database is empty, there is nothing to back up: is it the server's?")
 
 
 def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
@@ -97,6 +122,7 @@ def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
     partial = target.with_name(target.name + ".partial")
     try:
         with database(settings) as dsn:
+            _require_schema(dsn)
             _run(program, ["--format=custom", f"--file={partial}"], dsn)
     except (store.StoreError, psycopg.Error, OSError) as error:
         partial.unlink(missing_ok=True)
@@ -173,7 +199,7 @@ def restore(settings: Settings, source: Path) -> int:
     if not source.is_file():
         return _fail(f"{source}: no such file")
     try:
-        with database(settings) as dsn:
+        with database(settings, make=True) as dsn:
             with psycopg.connect(dsn) as connection:
                 found = connection.execute(
                     "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"

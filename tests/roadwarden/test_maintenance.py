@@ -33,8 +33,36 @@ def test_the_doctor_goes_on_without_a_data_directory(elsewhere: Settings) -> Non
     assert [finding.what for finding in check_ports(elsewhere)] == ["port jt808", "port http", "port jt809"]
 
 
-def test_a_password_is_no_argument(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_backup_of_nothing_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run in another folder than the server's, or by another account: it must not leave an empty dump and say 0."""
+    settings = load_settings(data_dir=tmp_path / "elsewhere")
+    assert backup(settings, tmp_path / "a.dump") == 1
+    assert f"there is no database in {tmp_path}/elsewhere: set ROADWARDEN_DATA_DIR" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_a_database_without_tables_is_none(
+    tmp_path: Path, postgresql_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(postgresql_dsn) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    settings = load_settings(data_dir=tmp_path / "data", database_url=postgresql_dsn)
+    assert backup(settings, tmp_path / "a.dump") == 1
+    assert "the database is empty, there is nothing to back up" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.dump*")) == []
+
+
+def test_what_only_looks_makes_no_database(tmp_path: Path) -> None:
+    with pytest.raises(store.StoreError, match="there is no database in"), database(load_settings(data_dir=tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_is_no_argument(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Arguments are for every account of the host to read; and what failed is told without it, too."""
+    monkeypatch.setattr("roadwarden.maintenance._require_schema", lambda dsn: None)  # there is no such host
     program = tmp_path / "bin" / "pg_dump"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho "arguments: $*"; echo "password: $PGPASSWORD"; exit 3\n')
