@@ -215,8 +215,10 @@ def quarantine_replay(
     phone: Phone = None,
     everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
 ) -> None:
-    """Read them again, after a fix of ours or when their terminal is known now: what is a position now moves there,
-    once. Alarm rules do not judge it and it is not forwarded."""
+    """Try them again, after an upgrade that reads more or when their terminal is known now.
+
+    What is a position now is stored, once, and judged as late data: its alarms ring no bell. It is not forwarded.
+    """
     if not (ids or reason or phone or everything):
         print("roadwarden: name rows, --reason or --phone, or say --all", file=sys.stderr)
         raise typer.Exit(2)
