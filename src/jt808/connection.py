@@ -39,9 +39,9 @@ from jt808.link_states import DEFAULT_LIMITS, TRANSITIONS, ConnectionLimits, Sta
 from jt808.sending import LinkSender, Request
 from jt808.subpackage import HEAD_BYTES, Assembled, Budget, Outcome, Reassembler
 
-NEVER_ANSWERED: Final = frozenset({0x0001, 0x0005})
+NEVER_ANSWERED: Final = frozenset({0x0001, 0x0005, 0x8001})
 """Answers themselves (JT/T 808-2013 §6.1), and the terminal's demand to repeat packages (2019): the answer to that is
-the packages."""
+the packages. 0x8001 is our own: a modem that echoes would have it answered for ever."""
 
 _LOGIN: Final = frozenset({0x0100, 0x0102})
 _OWN_HANDLING: Final = frozenset({0x0002, 0x0003, 0x0004, 0x0005, 0x0100, 0x0102})
