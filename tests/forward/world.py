@@ -102,6 +102,19 @@ class World:
         )
         return int(id)
 
+    async def link(self, *plates: str, **platform: object) -> list[int]:
+        """Vehicles with these plates, one platform, and both links up; the vehicles' ids."""
+        vehicles = await self.add_vehicles(*plates)
+        await self.add_platform(**platform)  # type: ignore[arg-type]
+        await self.forwarder.start()
+        await self.up()
+        return vehicles
+
+    async def restart(self) -> None:
+        """A new forwarder after the one before was stopped: it knows what that one wrote down."""
+        self.forwarder = Forwarder(self.database, self.bus, self.config)
+        await self.forwarder.start()
+
     async def store(self, batch: PositionBatch, *, publish: bool = True, groups: int = 1) -> BatchStored:
         """Commit as the pipeline does, then tell the bus."""
         first, self.offset = self.offset + 1, self.offset + groups
@@ -133,6 +146,14 @@ class World:
         async with self.database.connection() as connection:
             cursor = await connection.execute("SELECT link, event, detail FROM platform_link_log ORDER BY id")
             return [(link, event, detail) for link, event, detail in await cursor.fetchall()]
+
+    async def logged(self, *wanted: tuple[str, str]) -> None:
+        """The link log holds these (link, event)."""
+
+        async def holds() -> bool:
+            return {(link, event) for link, event, _ in await self.log()} >= set(wanted)
+
+        await eventually_async(holds)
 
     @property
     def status(self) -> dict[str, Any]:
