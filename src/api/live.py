@@ -22,6 +22,7 @@ import psycopg
 
 from api.commands.schemas import Command, CommandGroup
 from api.fields import iso
+from api.live_named import Named
 from api.live_state import POSITION_COLUMNS, AlarmBoard, Presence, columns_of, row_of
 from api.media.schemas import as_json as media_as_json
 from api.services import Services
@@ -44,8 +45,6 @@ PERIOD_S: Final = 1.0
 RETRY_S: Final = 1.0
 CHECK_EVERY: Final = 5  # ticks between looks at whether the database is there
 RATE_WINDOW_S: Final = 10
-MAX_NAMED: Final = 5000  # alarms or commands named by events and not read yet; beyond, everything is read again
-READ_AT_ONCE: Final = 1000
 HANDLED_SHOWN: Final = timedelta(minutes=10)
 
 TOO_SLOW: Final = 4008
@@ -110,22 +109,19 @@ class LiveHub:
 
         # what the next delta tells
         self._moved: set[int] = set()
-        self._alarm_items: dict[UUID, dict[str, Any]] = {}
-        self._command_items: dict[UUID, dict[str, Any]] = {}
-        self._group_items: dict[UUID, dict[str, Any]] = {}
-        self._media_items: dict[int, dict[str, Any]] = {}
+        self._alarms = Named(self._read_alarms, once_a_tick=True)
+        self._commands = Named(_read_commands)
+        self._groups = Named(_read_groups, once_a_tick=True)
+        self._media = Named(_read_media)
+        self._named: tuple[Named[Any], ...] = (self._alarms, self._commands, self._groups, self._media)
         self._lists: set[str] = set()
         self._tell_all = False
 
         # what is to be read
         self._work = asyncio.Event()
-        self._named_alarms: set[UUID] = set()
-        self._named_commands: set[UUID] = set()
-        self._named_groups: set[UUID] = set()
-        self._named_media: set[int] = set()
         self._must_prime = True
         self._must_identify = False
-        self._identified_at = self._alarms_read_at = self._groups_read_at = -1  # seq
+        self._identified_at = -1  # seq
         self._must_check = False
         self._is_database_up = False
         self.is_reading = False
@@ -196,33 +192,31 @@ class LiveHub:
                     if not self._presence.change(change.phone, change.online):
                         self._must_identify = True
             case AlarmStepped():
-                self._named_alarms.add(event.alarm_id)
+                self._name(self._alarms, event.alarm_id)
             case CommandChanged(group_id=None):
-                self._named_commands.add(event.command_id)
+                self._name(self._commands, event.command_id)
             case CommandChanged(group_id=group_id) | CommandGroupChanged(group_id=group_id) if group_id is not None:
-                self._named_groups.add(group_id)
+                self._name(self._groups, group_id)
             case MediaStored():
-                self._named_media.update(event.ids)
+                self._name(self._media, *event.ids)
             case FleetChanged():
                 self._lists.add(event.what)
                 self._must_identify = True
-        if max(len(self._named_alarms), len(self._named_commands), len(self._named_media)) > MAX_NAMED:
-            self._named_alarms.clear()
-            self._named_commands.clear()
-            self._named_media.clear()
-            self._must_prime = True
-        if self._must_prime or self._must_identify or self._names_something():
+        if self._must_prime or self._must_identify or any(self._named):
             self._work.set()
 
-    def _names_something(self) -> bool:
-        return bool(self._named_alarms or self._named_commands or self._named_groups or self._named_media)
+    def _name(self, named: Named[Any], *ids: UUID | int) -> None:
+        if not named.add(ids):  # the consoles are given a snapshot, and ask for their lists themselves
+            for each in self._named:
+                each.forget()
+            self._must_prime = True
 
     def _take_batch(self, event: BatchStored) -> None:
         batch = event.positions
         if len(batch):
             self._reports.append((self._now(), len(batch)))
         self._take_positions(batch)
-        self._named_alarms.update(change.id for change in event.alarm_changes)
+        self._name(self._alarms, *(change.id for change in event.alarm_changes))
 
     def _take_positions(self, batch: PositionBatch) -> None:
         for row in columns_of(batch, batch.newest_per_vehicle()):
@@ -258,7 +252,7 @@ class LiveHub:
                 await self._sleep(RETRY_S)
 
     async def _read_once(self) -> None:
-        """Read what is named. Alarms and identities at most once a tick, however fast events come: both read much."""
+        """Read what is named. Identities at most once a tick, however fast events come: they are many."""
         if self._must_prime:
             await self._prime()
             return
@@ -266,63 +260,22 @@ class LiveHub:
             self._must_identify = False
             self._identified_at = self.seq
             await self._identify()
-        if self._named_alarms and self._alarms_read_at != self.seq:
-            self._alarms_read_at = self.seq
-            await self._read_alarms()
-        if self._named_commands:
-            await self._read_commands()
-        if self._named_groups and self._groups_read_at != self.seq:
-            self._groups_read_at = self.seq
-            await self._read_groups()
-        if self._named_media:
-            await self._read_media()
+        for named in self._named:
+            await named.read(self._services.database, self.seq)
         if self._must_check:
             self._must_check = False
             await self._services.database.ping()
 
-    async def _read_alarms(self) -> None:
-        ids = [self._named_alarms.pop() for _ in range(min(READ_AT_ONCE, len(self._named_alarms)))]
-        async with self._services.database.connection() as connection:
-            rows = await alarms.by_ids(connection, ids)
-            self._board.counts = await alarms.open_counts(connection)
-        self._alarm_items |= self._board.take(rows, self._handled_since())
-
-    async def _read_commands(self) -> None:
-        ids = [self._named_commands.pop() for _ in range(min(READ_AT_ONCE, len(self._named_commands)))]
-        try:
-            async with self._services.database.connection() as connection:
-                rows = await commands.by_ids(connection, ids)
-        except psycopg.Error:
-            self._named_commands.update(ids)  # no snapshot tells of them
-            raise
-        self._command_items |= {row["id"]: Command.model_validate(row).model_dump(mode="json") for row in rows}
-
-    async def _read_media(self) -> None:
-        ids = [self._named_media.pop() for _ in range(min(READ_AT_ONCE, len(self._named_media)))]
-        try:
-            async with self._services.database.connection() as connection:
-                rows = await media.by_ids(connection, ids)
-        except psycopg.Error:
-            self._named_media.update(ids)  # no snapshot tells of them
-            raise
-        self._media_items |= {row["id"]: media_as_json(row) for row in rows}
-
-    async def _read_groups(self) -> None:
-        """Their counts: once a tick at most, however fast their commands are sent and answered."""
-        ids = [self._named_groups.pop() for _ in range(min(READ_AT_ONCE, len(self._named_groups)))]
-        try:
-            async with self._services.database.connection() as connection:
-                rows = await command_groups.by_ids(connection, ids)
-        except psycopg.Error:
-            self._named_groups.update(ids)
-            raise
-        self._group_items |= {row["id"]: CommandGroup.model_validate(row).model_dump(mode="json") for row in rows}
+    async def _read_alarms(self, connection: psycopg.AsyncConnection, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+        rows = await alarms.by_ids(connection, ids)
+        self._board.counts = await alarms.open_counts(connection)
+        return self._board.take(rows, self._handled_since())
 
     async def _prime(self) -> None:
         """Read everything; the next frame is a snapshot for all."""
         async with self._services.database.connection() as connection:
             self._must_prime = self._must_identify = False
-            self._named_alarms.clear()  # what is named from here on is read after this
+            self._alarms.forget()  # what is named from here on is read after this
             positions = await tracks.latest(connection, after_id=0, limit=None)
             queue = await alarms.queue(connection, handled_since=self._handled_since(), limit=AlarmBoard.CAPACITY)
             counts = await alarms.open_counts(connection)
@@ -368,7 +321,7 @@ class LiveHub:
             self._work.set()
         self.seq += 1
         self._must_check = self._must_check or self.seq % CHECK_EVERY == 0
-        if self._must_check or self._must_identify or self._names_something():
+        if self._must_check or self._must_identify or any(self._named):
             self._work.set()
         self._board.forget(self._handled_since())
         told = {"type": "delta", "seq": self.seq, **self._head(), **self._changes()}
@@ -385,17 +338,13 @@ class LiveHub:
         changes = {
             "positions": [self._positions[vehicle_id] for vehicle_id in self._moved if vehicle_id in self._positions],
             "online": self._presence.take_changes(),
-            "alarms": list(self._alarm_items.values()),
-            "commands": list(self._command_items.values()),
-            "command_groups": list(self._group_items.values()),
-            "media": list(self._media_items.values()),
+            "alarms": self._alarms.take_items(),
+            "commands": self._commands.take_items(),
+            "command_groups": self._groups.take_items(),
+            "media": self._media.take_items(),
             "fleet": sorted(self._lists),
         }
         self._moved.clear()
-        self._alarm_items = {}
-        self._command_items = {}
-        self._group_items = {}
-        self._media_items = {}
         self._lists.clear()
         return changes
 
@@ -435,3 +384,18 @@ class LiveHub:
                 for status in self._services.link_status()
             ],
         }  # fmt: skip
+
+
+async def _read_commands(connection: psycopg.AsyncConnection, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    rows = await commands.by_ids(connection, ids)
+    return {row["id"]: Command.model_validate(row).model_dump(mode="json") for row in rows}
+
+
+async def _read_groups(connection: psycopg.AsyncConnection, ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
+    """With their counts."""
+    rows = await command_groups.by_ids(connection, ids)
+    return {row["id"]: CommandGroup.model_validate(row).model_dump(mode="json") for row in rows}
+
+
+async def _read_media(connection: psycopg.AsyncConnection, ids: list[int]) -> dict[int, dict[str, Any]]:
+    return {row["id"]: media_as_json(row) for row in await media.by_ids(connection, ids)}
