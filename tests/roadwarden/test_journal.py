@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -93,5 +95,29 @@ def test_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         code, output = run(command)
         assert code == 1
         assert "there is no journal" in output
-    journal_path(tmp_path).write_bytes(b"no database at all")
+    file = journal_path(tmp_path)
+    file.write_bytes(b"no database at all" * 10)
+    assert run("info") == (1, f"roadwarden: {file}: no journal: file is not a database\n")
+    file.write_bytes(b"")
+    assert run("info") == (1, f"roadwarden: {file}: the gateway has not made this journal yet\n")
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    assert run("dump") == (
+        1, f"roadwarden: {file}: no journal that this version reads: its format is 7, not 1\n"
+    )  # fmt: skip
+    file.unlink()
+    monkeypatch.setenv("ROADWARDEN_DATA_DIR", f"{tmp_path}/{'x' * 300}")
     assert run("info")[0] == 1
+
+
+async def test_a_dump_begins_with_the_oldest_that_is_left(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """What was trimmed is stored: no hole, and no error in the log, to somebody who only looks."""
+    for number in range(4):
+        world.write(report(number))
+    with contextlib.closing(sqlite3.connect(world.file.path)) as connection, connection:
+        connection.execute("DELETE FROM groups WHERE id <= 2")
+    code, output = run("dump")
+    assert (code, [json.loads(line)["offset"] for line in output.splitlines()]) == (0, [3, 4])
+    assert run("dump", "--after", "3")[1].count("\n") == 1
+    assert run("dump", "--after", "999") == (0, "")
+    assert caplog.records == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.journal.base import Group, JournalError
-from ingest.journal.sqlite import SqliteJournalReader, read_trim, trim_path
+from ingest.journal.sqlite import FORMAT, SqliteJournalReader, read_trim, trim_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,13 @@ class JournalInspector:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise JournalError(f"{path}: there is no journal")
+        try:
+            if not path.is_file():
+                raise JournalError(f"{path}: there is no journal")
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}") from error
+        if problem := _problem_of(path):
+            raise JournalError(f"{path}: {problem}")
         self._reader = SqliteJournalReader(path)
         self.name = self._reader.name
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
@@ -87,7 +93,20 @@ class JournalInspector:
         return Waiting(*row)
 
     def groups(self, after: int) -> Iterator[Group]:
-        """The groups after this offset, oldest first."""
-        while found := self._reader.read_now(after, 1000):
+        """The groups after this offset, oldest first. Those that were trimmed already are no hole, to people."""
+        while (oldest := self._edge("ASC")) and (newest := self._edge("DESC")) and after < newest.offset:
+            found = self._reader.read_now(max(after, oldest.offset - 1), 1000)
+            if not found:
+                return
             yield from found
             after = found[-1].offset
+
+
+def _problem_of(path: Path) -> str:
+    """Why this file is no journal that can be read; empty when it is one, or may become one."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=10.0)) as connection:
+            found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        return f"no journal: {error}"
+    return "" if found in (0, FORMAT) else f"no journal that this version reads: its format is {found}, not {FORMAT}"
