@@ -109,9 +109,14 @@ def simulate(
     configure_logging("WARNING", "fleet")
     from simulators.fleet import simulate as run
 
-    run(
-        host, port, terminals=terminals, interval_s=interval, seed=seed, bad_links=bad_links, state=state, ledger=ledger
-    )
+    try:
+        run(
+            host, port, terminals=terminals, interval_s=interval, seed=seed, bad_links=bad_links,
+            state=state, ledger=ledger,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:  # a file that cannot be read or written, more terminals than there can be
+        print(f"roadwarden simulate: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -123,7 +128,11 @@ def superior(
     configure_logging("WARNING", "superior")
     from simulators.superior import serve as run
 
-    run(host, port)
+    try:
+        run(host, port)
+    except OSError as error:
+        print(f"roadwarden superior: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 @app.command()
