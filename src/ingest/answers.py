@@ -1,25 +1,28 @@
-"""Dedicated answers (应答) to commands: which messages they are, and what they say, as JSON of a bounded size."""
+"""What terminals answer to commands (应答): which messages answer, and what they say, as JSON of a bounded size."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from ingest.records import LOCATION_ANSWER
 from jt808.errors import BodyError
 from jt808.explain import explain_body
 from jt808.header import Edition
 from jt808.messages import (
     LocationQueryResponse,
     TachographUpload,
+    TerminalGeneralResponse,
     TerminalPackagesRequest,
     UpgradeOutcome,
     decode_body,
 )
 
+GENERAL_RESPONSE: Final = 0x0001
 PACKAGES_REQUEST: Final = 0x0005
 ANSWERS: Final = (0x0104, 0x0107, 0x0108, 0x0302, 0x0500, 0x0608, 0x0700, 0x0702, 0x0802, 0x0805)
-"""Besides 0x0201, whose fix is stored with the others."""
+"""Dedicated ones, besides 0x0201, whose fix is stored with the others."""
 
 WITHOUT_SERIAL_NO: Final = (0x0107, 0x0108, 0x0608, 0x0702)
 """These do not say which message they answer."""
@@ -29,11 +32,43 @@ MAX_TEXT: Final = 4096
 MAX_ITEMS: Final = 500
 
 
+class Said(NamedTuple):
+    """The part of a `fleet.CommandAnswer` that is in the body of the message."""
+
+    request_serial_no: int | None  # None: it does not say what it answers
+    request_message_id: int | None = None
+    result: int | None = None
+    answer: dict[str, Any] | None = None
+    refusal: str = ""
+
+
+def read_answer(message_id: int, edition: Edition, body: bytes) -> Said:
+    """What one of these messages says to which command.
+
+    Raises:  BodyError: a 0x0001 or 0x0005 that cannot be read. Of the others is told what can be.
+    """
+    match message_id:
+        case 0x0001:
+            response = decode_body(message_id, edition, body)
+            assert isinstance(response, TerminalGeneralResponse)
+            return Said(response.answered_serial_no, response.answered_message_id, int(response.result))
+        case 0x0005:  # for packages that the link itself does not have: of a long message that the core sends
+            asked = decode_body(message_id, edition, body)
+            assert isinstance(asked, TerminalPackagesRequest)
+            return Said(asked.first_serial_no, answer={"package_nos": list(asked.package_nos)})
+        case 0x0201:
+            explained = explain_body(message_id, edition, body).body
+            return Said(serial_no_of(message_id, edition, body), answer=bounded(explained))
+        case _:
+            answer, refusal = answer_of(message_id, edition, body)
+            return Said(serial_no_of(message_id, edition, body), answer=answer, refusal=refusal)
+
+
 def serial_no_of(message_id: int, edition: Edition, body: bytes) -> int | None:
     """The serial number of what is answered; None when the answer does not say."""
     if message_id in WITHOUT_SERIAL_NO or len(body) < 2:
         return None
-    if message_id in (0x0700, 0x0201):  # 2011 prints none in these
+    if message_id in (0x0700, LOCATION_ANSWER):  # 2011 prints none in these
         try:
             message = decode_body(message_id, edition, body)
         except BodyError:
@@ -59,16 +94,6 @@ def _refusal(message_id: int, said: dict[str, Any]) -> str:
     if message_id == 0x0805 and (result := said.get("result")):
         return {1: "failed", 2: "channel not supported"}.get(result, f"result {result}")
     return ""
-
-
-def asked_packages(edition: Edition, body: bytes) -> tuple[int, list[int]] | None:
-    """A 0x0005: (serial number of the first package, numbers of those asked for); None when it cannot be read."""
-    try:
-        message = decode_body(PACKAGES_REQUEST, edition, body)
-    except BodyError:
-        return None
-    assert isinstance(message, TerminalPackagesRequest)
-    return message.first_serial_no, list(message.package_nos)
 
 
 def bounded(answer: dict[str, Any]) -> dict[str, Any]:

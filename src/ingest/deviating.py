@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest.counters import Counters
-from ingest.journal import EDITION_NAMES, Kind, phone_text
+from ingest.journal import Kind
 from jt808.header import MAX_BODY_BYTES, Edition
 from jt808.messages import deviations_of, message_type
 
@@ -62,13 +62,10 @@ class Sample:
         is_other = (headers["kind"] == Kind.MESSAGE) & ~np.isin(headers["message_id"], LOCATIONS)
         rows = np.flatnonzero(is_other & (headers["body_length"] <= MOST_BYTES))
         for i in rows[:: max(1, -(-len(rows) // MOST_LOOKS))].tolist():
-            header = headers[i]
-            message_id, edition = int(header["message_id"]), Edition(EDITION_NAMES[int(header["edition"])])
+            message_id = int(headers["message_id"][i])
             if message_type(message_id) is not None:
                 counts["examined"] += 1
-                for kind in self._found.kinds(
-                    message_id, edition, records.body(i), phone_text(header["phone"].tobytes())
-                ):
+                for kind in self._found.kinds(message_id, records.edition(i), records.body(i), records.phone(i)):
                     counts[f"deviations_{kind}"] += 1
 
 

@@ -28,7 +28,7 @@ from fleet import (
     SessionChange,
     TerminalMessage,
 )
-from ingest.answers import ANSWERS, PACKAGES_REQUEST, answer_of, asked_packages, bounded, serial_no_of
+from ingest.answers import ANSWERS, GENERAL_RESPONSE, PACKAGES_REQUEST, read_answer
 from ingest.deviating import Sample
 from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
@@ -36,7 +36,6 @@ from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
 from ingest.media import REPORT, UPLOAD, read_media
 from ingest.records import BULK, LOCATION, LOCATION_ANSWER, Pieces, Records, spans_of
 from jt808.columns import LocationColumns, decode_locations
-from jt808.explain import explain_body
 from store.partitions import US_PER_DAY
 
 OFF_EARTH = ("latitude", "longitude")  # stored all the same, and counted: docs/decisions/0003
@@ -106,10 +105,9 @@ class Digester:
         self._deviations = Sample()
         # Uplink messages that something of ours reads; all others are kept verbatim.
         self._readers: dict[int, Callable[[Records, int, Digest], None]] = {
-            0x0001: self._read_general_response,
+            **dict.fromkeys((GENERAL_RESPONSE, PACKAGES_REQUEST), self._read_answer),
             LOCATION_ANSWER: self._read_location_answer,
-            PACKAGES_REQUEST: self._read_packages_request,
-            **dict.fromkeys(ANSWERS, self._read_answer),
+            **dict.fromkeys(ANSWERS, self._read_and_keep_answer),
             **dict.fromkeys((REPORT, UPLOAD), self._leave),  # media() reads them
         }
 
@@ -196,8 +194,7 @@ class Digester:
         parts = [Pieces(plain, records.starts[plain], lengths, np.zeros(len(plain), bool))]
         for i in np.flatnonzero(is_message & ((message_id == LOCATION_ANSWER) | (message_id == BULK))).tolist():
             try:
-                edition = jt808.Edition(EDITION_NAMES[int(headers["edition"][i])])
-                is_blind, spans = spans_of(int(message_id[i]), edition, records.body(i))
+                is_blind, spans = spans_of(int(message_id[i]), records.edition(i), records.body(i))
             except jt808.PeerError as error:
                 digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
                 continue
@@ -284,7 +281,7 @@ class Digester:
         header = records.headers[i]
         return Quarantined(
             received_us=int(header["received_us"]),
-            phone=self.directory.phone(header["phone"].tobytes()),
+            phone=records.phone(i),
             edition=EDITION_NAMES.get(int(header["edition"]), ""),
             message_id=int(header["message_id"]),
             serial_no=int(header["serial_no"]),
@@ -312,85 +309,33 @@ class Digester:
             case GatewayStarted():  # a change without a phone speaks of all terminals
                 digest.sessions.append(SessionChange(fact.received_us, "", False, "", "", "", "gateway started"))
 
-    def _read_general_response(self, records: Records, i: int, digest: Digest) -> None:
-        header = records.headers[i]
-        try:
-            message = jt808.decode_body(0x0001, jt808.Edition(EDITION_NAMES[int(header["edition"])]), records.body(i))
-        except jt808.PeerError as error:
-            digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
-            return
-        assert isinstance(message, jt808.TerminalGeneralResponse)
-        digest.answers.append(
-            CommandAnswer(
-                received_us=int(header["received_us"]),
-                phone=self.directory.phone(header["phone"].tobytes()),
-                request_serial_no=message.answered_serial_no,
-                request_message_id=message.answered_message_id,
-                message_id=0x0001,
-                result=int(message.result),
-                answer=None,
-            )
-        )
-
     def _read_location_answer(self, records: Records, i: int, digest: Digest) -> None:
         """0x0201: the command's answer; the fix in it is stored with the others."""
-        header = records.headers[i]
-        body = records.body(i)
-        if len(body) < 2:
-            return  # positions() puts it into quarantine
-        edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
-        explained = bounded(explain_body(LOCATION_ANSWER, edition, body).body)
-        digest.answers.append(
-            CommandAnswer(
-                received_us=int(header["received_us"]),
-                phone=self.directory.phone(header["phone"].tobytes()),
-                request_serial_no=serial_no_of(LOCATION_ANSWER, edition, body),
-                request_message_id=None,
-                message_id=0x0201,
-                result=None,
-                answer=explained,
-            )
-        )
+        if records.headers["body_length"][i] >= 2:  # else positions() puts it into quarantine
+            self._read_answer(records, i, digest)
 
     def _leave(self, records: Records, i: int, digest: Digest) -> None:
         """Something else reads it."""
 
-    def _read_answer(self, records: Records, i: int, digest: Digest) -> None:
+    def _read_and_keep_answer(self, records: Records, i: int, digest: Digest) -> None:
         """A dedicated answer: the command's, and kept verbatim, since it may be no command's (a driver's card)."""
-        header = records.headers[i]
-        message_id, body = int(header["message_id"]), records.body(i)
-        edition = jt808.Edition(EDITION_NAMES[int(header["edition"])])
-        answer, refusal = answer_of(message_id, edition, body)
-        digest.answers.append(
-            CommandAnswer(
-                received_us=int(header["received_us"]),
-                phone=self.directory.phone(header["phone"].tobytes()),
-                request_serial_no=serial_no_of(message_id, edition, body),
-                request_message_id=None,
-                message_id=message_id,
-                result=None,
-                answer=answer,
-                refusal=refusal,
-            )
-        )
+        self._read_answer(records, i, digest)
         self._keep_message(records, i, digest)
 
-    def _read_packages_request(self, records: Records, i: int, digest: Digest) -> None:
-        """0x0005 for packages that the link itself does not have: of a long message that the core sends."""
+    def _read_answer(self, records: Records, i: int, digest: Digest) -> None:
         header = records.headers[i]
-        asked = asked_packages(jt808.Edition(EDITION_NAMES[int(header["edition"])]), records.body(i))
-        if asked is None:
-            digest.quarantined.append(self._quarantined(records, i, "undecodable", "no request for packages"))
+        message_id = int(header["message_id"])
+        try:
+            said = read_answer(message_id, records.edition(i), records.body(i))
+        except jt808.PeerError as error:
+            digest.quarantined.append(self._quarantined(records, i, "undecodable", str(error)))
             return
         digest.answers.append(
             CommandAnswer(
                 received_us=int(header["received_us"]),
-                phone=self.directory.phone(header["phone"].tobytes()),
-                request_serial_no=asked[0],
-                request_message_id=None,
-                message_id=PACKAGES_REQUEST,
-                result=None,
-                answer={"package_nos": asked[1]},
+                phone=records.phone(i),
+                message_id=message_id,
+                **said._asdict(),
             )
         )
 
@@ -399,8 +344,8 @@ class Digester:
         digest.messages.append(
             TerminalMessage(
                 received_us=int(header["received_us"]),
-                phone=self.directory.phone(header["phone"].tobytes()),
-                edition=EDITION_NAMES[int(header["edition"])],
+                phone=records.phone(i),
+                edition=records.edition(i).value,
                 message_id=int(header["message_id"]),
                 serial_no=int(header["serial_no"]),
                 body=records.body(i),

@@ -59,14 +59,10 @@ class Directory:
         else:
             self._residents |= residents
 
-    def phone(self, key: bytes) -> str:
-        """The phone that a 10-byte header field (BCD, zeros in front) names."""
-        return phone_text(key)
-
     def homeless(self, phone_fields: NDArray[np.void]) -> list[str]:
         """Who of these is in no vehicle, as far as is known here. Args: as of ``resolve``."""
         find = self._residents.get
-        return [self.phone(key) for key in np.unique(phone_fields).tolist() if not find(key, NOBODY).vehicle_ids]
+        return [phone_text(key) for key in np.unique(phone_fields).tolist() if not find(key, NOBODY).vehicle_ids]
 
     def resolve(
         self, phone_fields: NDArray[np.void], time_us: NDArray[np.int64]

@@ -13,7 +13,6 @@ import jt808
 from fleet import Media, MediaReport
 from fleet.media import suffix_of, upload_key
 from ingest.directory import Directory
-from ingest.journal import EDITION_NAMES
 from ingest.records import Records
 from jt808.messages import LocationReport
 from jt808.messages import MediaReport as ReportBody
@@ -41,14 +40,14 @@ def read_media(
     read = ReadMedia()
     for i in rows:
         header, body = records.headers[i], records.body(i)
-        edition = EDITION_NAMES[int(header["edition"])]
+        edition = records.edition(i)
         try:
-            message = jt808.decode_body(int(header["message_id"]), jt808.Edition(edition), body)
+            message = jt808.decode_body(int(header["message_id"]), edition, body)
         except jt808.PeerError as error:
             read.unread.append((i, "undecodable", str(error)))
             continue
         about = {name: getattr(message, name) for name in ABOUT}
-        about |= {"received_us": int(header["received_us"]), "phone": directory.phone(header["phone"].tobytes())}
+        about |= {"received_us": int(header["received_us"]), "phone": records.phone(i)}
         if isinstance(message, ReportBody):
             about |= _whose(directory, header, about["received_us"])
             read.reports.append(MediaReport(**about))
@@ -58,7 +57,7 @@ def read_media(
             about |= _recorded(message.location, about["received_us"], ahead_us, oldest_us)
             about |= _whose(directory, header, about["time_us"])
             about |= _content(message, body)
-            read.uploads.append(Media(edition=edition, **about))
+            read.uploads.append(Media(edition=edition.value, **about))
     return read
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import jt808
-from ingest.journal import Group
+from ingest.journal import EDITION_NAMES, Group, phone_text
 from jt808.columns import split_bulk
 
 LOCATION, LOCATION_ANSWER, BULK = 0x0200, 0x0201, 0x0704
@@ -38,6 +38,14 @@ class Records:
     def body(self, i: int) -> bytes:
         start = int(self.starts[i])
         return self.bodies[start : start + int(self.headers["body_length"][i])]
+
+    def phone(self, i: int) -> str:
+        """Canonical, of the record's terminal."""
+        return phone_text(self.headers["phone"][i].tobytes())
+
+    def edition(self, i: int) -> jt808.Edition:
+        """Of a record that is a message."""
+        return jt808.Edition(EDITION_NAMES[int(self.headers["edition"][i])])
 
     def take(self, rows: NDArray[np.intp]) -> Records:
         return Records(self.headers[rows], self.bodies, self.starts[rows])

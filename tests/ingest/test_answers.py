@@ -10,9 +10,10 @@ import pytest
 
 from downlink import KINDS
 from downlink.terminal import READ_AS_ANSWERS
-from ingest.answers import ANSWERS, MAX_BYTES, answer_of, asked_packages, bounded, serial_no_of
+from ingest.answers import ANSWERS, MAX_BYTES, Said, answer_of, bounded, read_answer, serial_no_of
 from ingest.digest import Digester
 from ingest.directory import Directory
+from jt808.errors import BodyError
 from jt808.header import Edition
 from jt808.messages import (
     DriverIdentity,
@@ -102,8 +103,9 @@ def test_a_failure_with_more_or_less_behind_it_than_there_should_be_is_none_the_
 
 def test_a_request_for_packages() -> None:
     body = encode_body(TerminalPackagesRequest(100, (2, 5)), Edition.V2019)
-    assert asked_packages(Edition.V2019, body) == (100, [2, 5])
-    assert asked_packages(Edition.V2019, b"\0") is None
+    assert read_answer(0x0005, Edition.V2019, body) == Said(100, answer={"package_nos": [2, 5]})
+    with pytest.raises(BodyError):
+        read_answer(0x0005, Edition.V2019, b"\0")
     assert struct.unpack(">H", body[:2]) == (100,)
 
 
