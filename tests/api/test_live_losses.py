@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from fleet import AlarmStepped, BatchStored, PositionBatch, SessionsChanged
+from fleet import AlarmStepped, BatchStored, CommandGroupChanged, PositionBatch, SessionsChanged
 from tests.api.live import World, attached, change, stored
 from tests.api.support import T0, batch
 
@@ -36,6 +36,15 @@ async def test_too_many_named_alarms_are_read_as_a_whole(world: World) -> None:
     told = await world.tick(console)
     assert told["type"] == "snapshot"
     assert [item["id"] for item in told["alarms"]] == [str(alarm_id)]
+
+
+async def test_too_many_named_groups_are_read_as_a_whole(world: World) -> None:
+    await world.start()
+    console = attached(world.hub)
+    await console.read()
+    for i in range(5001):
+        world.hub.take(CommandGroupChanged(UUID(int=i)))
+    assert (await world.tick(console))["type"] == "snapshot"
 
 
 async def test_while_the_database_is_away_the_stream_goes_on(world: World) -> None:
