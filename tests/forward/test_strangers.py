@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from fleet import FleetChanged
-from jt809 import LinkSettings
+from jt809 import Deframer, LinkSettings, SuperiorSubLink, parse_header
+from jt809.header import Edition
 from store import Database
 from tests.forward.world import CODE, QUICK, eventually, world
 
@@ -20,9 +21,6 @@ async def test_sub_link_with_a_wrong_code_is_refused(postgresql_database: Databa
         await w.add_platform()
         await w.forwarder.start()
         await eventually(lambda: [s["main"] for s in w.forwarder.status()] == ["up"])
-        from jt809 import Deframer, SuperiorSubLink, parse_header
-        from jt809.header import Edition
-
         link = SuperiorSubLink(LinkSettings(access_code=CODE), 1)
         link.connected(0.0)
         reader, writer = await asyncio.open_connection("127.0.0.1", w.forwarder.port)
@@ -37,16 +35,29 @@ async def test_sub_link_with_a_wrong_code_is_refused(postgresql_database: Databa
         assert w.status["sub"] == "down"
 
 
-async def test_strangers_on_the_sub_link_port_are_few_and_short_lived(postgresql_database: Database) -> None:
-    async with world(postgresql_database, replace(QUICK, max_unknown_links=2, login_timeout_s=0.1)) as w:
+async def test_strangers_on_the_sub_link_port_are_few(postgresql_database: Database) -> None:
+    async with world(postgresql_database, replace(QUICK, max_unknown_links=2, login_timeout_s=3600.0)) as w:
         await w.forwarder.start()
         links = [await asyncio.open_connection("127.0.0.1", w.forwarder.port) for _ in range(5)]
-        for reader, writer in links:
+        for reader, _ in links[:3]:
             assert await reader.read() == b""
+        assert w.forwarder.counts["sub_links_too_many"] == 3
+        assert len(w.forwarder._unknown) == 2
+        for _, writer in links:
             writer.close()
             await writer.wait_closed()
-        assert w.forwarder.counts["sub_links_too_many"] >= 1
         await eventually(lambda: not w.forwarder._unknown)
+        assert +w.forwarder.counts == {"sub_links_too_many": 3, "sub_links_without_login": 2}
+
+
+async def test_strangers_on_the_sub_link_port_are_short_lived(postgresql_database: Database) -> None:
+    async with world(postgresql_database, replace(QUICK, login_timeout_s=0.1)) as w:
+        await w.forwarder.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", w.forwarder.port)
+        assert await reader.read() == b""
+        writer.close()
+        await eventually(lambda: not w.forwarder._unknown)
+        assert +w.forwarder.counts == {"sub_links_without_login": 1}
 
 
 async def test_strangers_that_say_nothing_keep_no_superior_out(postgresql_database: Database) -> None:
