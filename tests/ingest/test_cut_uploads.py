@@ -74,8 +74,7 @@ async def test_only_what_is_missing_is_sent_on_the_next_link(tmp_path: Path, edi
             before.write(frames[number])
         before.write(frames[3][:700])  # cut in the middle of a package
         await until(lambda: site.counters["bytes_received"] >= 4 * 1000 + 700)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        await hang_up(site, before)
         assert site.counters["packages_dropped{reason=package_link_ended}"] == 0
 
         after = await next_link(site, before)
@@ -88,6 +87,28 @@ async def test_only_what_is_missing_is_sent_on_the_next_link(tmp_path: Path, edi
         assert not [name for name, count in site.counters.items() if name.startswith("packages_dropped") and count]
 
 
+async def begin(before: Terminal, body: bytes, packages: int = 7) -> list[bytes]:
+    """The first packages of an upload, sent and read; all of them."""
+    frames = frames_of(before, body)
+    for frame in frames[:packages]:
+        before.write(frame)
+    await in_(before)
+    return frames
+
+
+async def hang_up(site: Site, terminal: Terminal) -> None:
+    terminal.close()
+    await until(lambda: not site.gateway.sessions)
+
+
+async def complete(site: Site, after: Terminal, frames: list[bytes], first: int, body: bytes) -> None:
+    """Send what is left: every package is answered, one upload has come."""
+    for frame in frames:
+        after.write(frame)
+    await expect_answers(after, first)
+    assert await uploads(site) == [body]
+
+
 @pytest.mark.parametrize("udp", [False, True])
 async def test_a_link_that_is_displaced_leaves_its_uploads_to_the_new_one(tmp_path: Path, udp: bool) -> None:
     """Half open, or an address that changed: the old link is not known to be gone when the terminal is back."""
@@ -96,17 +117,11 @@ async def test_a_link_that_is_displaced_leaves_its_uploads_to_the_new_one(tmp_pa
         before = await (site.udp_terminal if udp else site.terminal)()
         code = await before.log_in()
         first = before.serial_no
-        frames = frames_of(before, body)
-        for frame in frames[:7]:
-            before.write(frame)
-        await in_(before)
+        frames = await begin(before, body)
         after = await next_link(site, before, udp=udp)
         assert await after.authenticate(code) == 0
         assert site.counters["links_ended{reason=displaced}"] == 1
-        for frame in frames[7:]:
-            after.write(frame)
-        await expect_answers(after, first)
-        assert await uploads(site) == [body]
+        await complete(site, after, frames[7:], first, body)
 
 
 async def test_what_is_missing_is_asked_for_after_the_login(tmp_path: Path) -> None:
@@ -118,8 +133,7 @@ async def test_what_is_missing_is_asked_for_after_the_login(tmp_path: Path) -> N
         frames = frames_of(before, body)
         before.write(b"".join(frames[number] for number in range(PACKAGES) if number not in (4, 9)))
         await in_(before)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        await hang_up(site, before)
         after = await next_link(site, before)
         assert await after.authenticate(code) == 0
         header, asked = await after.receive()  # the last package is here: after two seconds
@@ -134,11 +148,8 @@ async def test_a_terminal_that_restarted_joins_no_two_pictures(tmp_path: Path) -
     async with running(tmp_path) as site:
         before = await site.terminal()
         code = await before.log_in()
-        for frame in frames_of(before, photo(4))[:7]:
-            before.write(frame)
-        await in_(before)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        await begin(before, photo(4))
+        await hang_up(site, before)
 
         after = await site.terminal()
         after.serial_no = 1
@@ -150,10 +161,7 @@ async def test_a_terminal_that_restarted_joins_no_two_pictures(tmp_path: Path) -
             after.write(frame)
         await in_(after)
         assert await uploads(site) == []
-        for frame in frames[:7]:
-            after.write(frame)
-        await expect_answers(after, 2)
-        assert await uploads(site) == [photo(5)]
+        await complete(site, after, frames[:7], 2, photo(5))
 
 
 async def test_a_terminal_that_registers_on_every_link_goes_on_all_the_same(tmp_path: Path) -> None:
@@ -162,35 +170,23 @@ async def test_a_terminal_that_registers_on_every_link_goes_on_all_the_same(tmp_
         before = await site.terminal()
         await before.log_in()
         first = before.serial_no
-        frames = frames_of(before, body)
-        for frame in frames[:7]:
-            before.write(frame)
-        await in_(before)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        frames = await begin(before, body)
+        await hang_up(site, before)
         after = await next_link(site, before)
         await after.log_in()
-        for frame in frames[7:]:
-            after.write(frame)
-        await expect_answers(after, first)
-        assert await uploads(site) == [body]
+        await complete(site, after, frames[7:], first, body)
 
 
 async def test_a_restart_behind_the_same_udp_address_joins_no_two_pictures(tmp_path: Path) -> None:
     async with running(tmp_path) as site:
         terminal = await site.udp_terminal()
         code = await terminal.log_in()
-        for frame in frames_of(terminal, photo(12))[:7]:
-            terminal.write(frame)
-        await in_(terminal)
+        await begin(terminal, photo(12))
         terminal.serial_no = 1
         assert await terminal.authenticate(code) == 0
         assert site.counters["packages_dropped{reason=package_link_ended}"] == 7
         assert len(site.gateway._udp or ()) == 1  # it is the same link
-        for frame in frames_of(terminal, photo(13)):
-            terminal.write(frame)
-        await expect_answers(terminal, 2)
-        assert await uploads(site) == [photo(13)]
+        await complete(site, terminal, frames_of(terminal, photo(13)), 2, photo(13))
 
 
 async def test_what_begins_anew_with_fresh_numbers_is_taken_as_ever(tmp_path: Path) -> None:
@@ -202,15 +198,11 @@ async def test_what_begins_anew_with_fresh_numbers_is_taken_as_ever(tmp_path: Pa
             for frame in frames_of(before, body)[:2]:
                 before.write(frame)
         await in_(before)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        await hang_up(site, before)
         after = await next_link(site, before)
         assert await after.authenticate(code) == 0
         first = after.serial_no
-        for frame in frames_of(after, body):
-            after.write(frame)
-        await expect_answers(after, first)
-        assert await uploads(site) == [body]
+        await complete(site, after, frames_of(after, body), first, body)
 
 
 @pytest.mark.parametrize(("end", "is_kept"), [("junk", False), ("unregister", False), ("disconnect", True)])
@@ -218,9 +210,7 @@ async def test_how_a_link_ends_says_whether_its_terminal_may_go_on(tmp_path: Pat
     async with running(tmp_path, junk_bytes=10_000) as site:
         terminal = await site.terminal()
         await terminal.log_in()
-        for frame in frames_of(terminal, photo(7))[:3]:
-            terminal.write(frame)
-        await in_(terminal)
+        await begin(terminal, photo(7), 3)
         if end == "junk":
             terminal.write(b"junk" * 5_000)
         elif end == "unregister":
@@ -240,11 +230,8 @@ async def test_another_terminal_gets_nothing_of_it(tmp_path: Path) -> None:
     async with running(tmp_path) as site:
         before = await site.terminal()
         await before.log_in()
-        frames = frames_of(before, photo(8))
-        before.write(frames[0])
-        await in_(before)
-        before.close()
-        await until(lambda: not site.gateway.sessions)
+        await begin(before, photo(8), 1)
+        await hang_up(site, before)
         other = await site.terminal("13900000001")
         _, code = await other.register()
         other.serial_no = before.serial_no
@@ -257,8 +244,7 @@ async def test_two_units_with_one_identity_get_nothing_of_each_other(tmp_path: P
     async with running(tmp_path, max_displacements_per_minute=0) as site:
         one = await site.terminal()
         code = await one.log_in()
-        one.write(frames_of(one, photo(9))[0])
-        await in_(one)
+        await begin(one, photo(9), 1)
         other = await next_link(site, one)
         assert await other.authenticate(code) == 0
         assert site.counters["links_ended{reason=duplicate_identity}"] == 1
@@ -271,8 +257,7 @@ async def test_registering_anew_keeps_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as site:
         before = await site.udp_terminal()
         await before.log_in()
-        before.write(frames_of(before, photo(10))[0])
-        await in_(before)
+        await begin(before, photo(10), 1)
         before.send(0x0100, register_body(plate="辽A54321"))
         header, _ = await before.receive()
         assert header.message_id == 0x8100
