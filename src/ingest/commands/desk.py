@@ -23,14 +23,15 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import psycopg
 
 from downlink import CommandError
-from fleet import Bus, CommandChanged, SessionsChanged
+from fleet import Bus, SessionsChanged
+from ingest.commands.office import Office
 from ingest.commands.pace import Paces
 from ingest.commands.patience import Control, DeskLimits
 from ingest.commands.sending import Sender
@@ -62,24 +63,13 @@ class CommandDesk:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limits = limits or DeskLimits()
-        self._database = database
-        self._control = control
-        self._bus = bus
+        self._office = Office(database, control, bus, limits or DeskLimits())
         self._clock = clock
         self._paces = Paces(clock)
-        self._woken = asyncio.Event()
         self._sessions = bus.subscribe("commands", SessionsChanged)
         self._online: set[str] = set()  # terminals that came on-line since the last look
-        self._transfers = Transfers(
-            database,
-            control,
-            self._limits,
-            tell=self._tell,
-            wake=self.wake,
-            close=lambda state, reasons: self._sender.close(state, reasons),
-        )
-        self._sender = Sender(database, control, self._limits, self._transfers, tell=self._tell, wake=self.wake)
+        self._transfers = Transfers(self._office)
+        self._sender = Sender(self._office, self._transfers)
         self._next_group: UUID | None = None  # that found no room in the last look
         self._swept_at = -IDLE_S
         self._was_told = False
@@ -87,21 +77,21 @@ class CommandDesk:
     @property
     def counts(self) -> Counter[str]:
         """For metrics: sent, retransmitted, and how commands ended here."""
-        return self._sender.counts
+        return self._office.counts
 
     def wake(self) -> None:
         """There may be something to send."""
-        self._woken.set()
+        self._office.wake()
 
     async def run(self) -> None:
         listening = asyncio.create_task(self._listen(), name="commands: sessions")
         try:
             while True:
-                self._woken.clear()
+                self._office.woken.clear()
                 pause_s = await self._look_patiently()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
-                        await self._woken.wait()
+                        await self._office.woken.wait()
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -143,7 +133,7 @@ class CommandDesk:
             await self._sender.send(singles)
             await self._repeat(due)
             pauses = [await self._attend_groups(groups)]
-            async with self._database.connection() as connection:
+            async with self._office.database.connection() as connection:
                 change_s = await command_queue.next_change_s(connection)
         except (psycopg.Error, ControlUnavailable):
             self._online |= online
@@ -159,28 +149,34 @@ class CommandDesk:
     ) -> tuple[list[QueuedCommand], list[QueuedCommand], list[tuple[UUID, float]]]:
         """What is due, single commands, groups; after what time and returning terminals have changed."""
         is_sweep = self._clock() - self._swept_at >= IDLE_S
+        phones = None if is_sweep else sorted(online)
         broken: dict[UUID, str] = {}
-        async with self._database.connection() as connection:
-            self._tell(await command_queue.expire(connection))
-            await command_queue.unpark(connection, None if is_sweep else sorted(online))
+        async with self._office.database.connection() as connection:
+            self._office.tell(await command_queue.expire(connection))
+            await command_queue.unpark(connection, phones)
             if is_sweep or online:
-                phones = None if is_sweep else sorted(online)
-                self._tell(await command_queue.retrieve_again(connection, phones, MOST_RETRIEVED))
+                self._office.tell(await command_queue.retrieve_again(connection, phones, MOST_RETRIEVED))
             if is_sweep:
                 await command_queue.unpark(connection, sorted(online))  # the presence may be behind the event
-                for command in await command_transfers.under_way(connection):
-                    try:
-                        self._transfers.resume(command)
-                    except CommandError as error:
-                        broken[command.id] = str(error)
+                broken = self._resume(await command_transfers.under_way(connection))
             due = await command_queue.due(connection, BATCH)
             singles = await command_queue.ready(connection, BATCH)
             groups = await command_queue.running_groups(connection)
-        await self._sender.close("failed", broken)
+        await self._office.close("failed", broken)
         if is_sweep:
             self._swept_at = self._clock()
         self._paces.keep(group_id for group_id, _ in groups)
         return due, singles, groups
+
+    def _resume(self, commands: Sequence[QueuedCommand]) -> dict[UUID, str]:
+        """Go on with transfers that were under way; those that cannot: id -> why."""
+        broken: dict[UUID, str] = {}
+        for command in commands:
+            try:
+                self._transfers.resume(command)
+            except CommandError as error:
+                broken[command.id] = str(error)
+        return broken
 
     async def _repeat(self, due: Sequence[QueuedCommand]) -> None:
         """The answers did not come in their time: send again, or give up."""
@@ -189,18 +185,18 @@ class CommandDesk:
         for command in due:
             if self._transfers.is_busy(command.id):
                 continue  # asked for packages while others go out: they are among those
-            if command.attempts >= self._limits.attempts and not await self._is_asked(command):
+            if command.attempts >= self._office.limits.attempts and not await self._is_asked(command):
                 over[command.id] = f"no answer after {command.attempts} transmissions"
             else:
                 again.append(command)
-        await self._sender.close("timed_out", over)
+        await self._office.close("timed_out", over)
         await self._sender.send(again)
 
     async def _is_asked(self, command: QueuedCommand) -> bool:
         """Whether the terminal wants packages of it: then it is there, and patience is not over."""
-        if command.kind != "upgrade" or command.attempts >= self._limits.attempts + MOST_ASKED:
+        if command.kind != "upgrade" or command.attempts >= self._office.limits.attempts + MOST_ASKED:
             return False
-        async with self._database.connection() as connection:
+        async with self._office.database.connection() as connection:
             transfer = await command_transfers.get(connection, command.id)
         return transfer is not None and bool(transfer.asked)
 
@@ -218,7 +214,7 @@ class CommandDesk:
             allowed = self._paces.allowed(group_id, rate_per_s)
             if allowed:
                 share = min(allowed, room, max(GROUP_BATCH // len(groups), 1))
-                async with self._database.connection() as connection:
+                async with self._office.database.connection() as connection:
                     found = await command_queue.ready_of_group(connection, group_id, share)
                 self._paces.took(group_id, len(found))
                 commands += found
@@ -227,10 +223,6 @@ class CommandDesk:
             pauses.append(self._paces.pause_s(group_id, rate_per_s))
         await self._sender.send(commands)
         return min(pauses)
-
-    def _tell(self, events: Iterable[CommandChanged]) -> None:
-        for event in events:
-            self._bus.publish(event)
 
 
 def _from(groups: Sequence[tuple[UUID, float]], first: UUID | None) -> Sequence[tuple[UUID, float]]:

@@ -1,4 +1,4 @@
-"""What the parts of the desk share: its bounds, its timer, and the gateway as they see it."""
+"""The desk's bounds, its timer, and the gateway as it sees it."""
 
 from __future__ import annotations
 

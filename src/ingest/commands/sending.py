@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 from downlink import KINDS, CommandError, Composed, compose
 from fleet import CommandChanged
-from ingest.commands.patience import Control, DeskLimits, wait_s
+from ingest.commands.office import Office
+from ingest.commands.patience import wait_s
 from ingest.commands.transfers import Transfers
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
-from store import Database
 from store.queries import command_queue
 from store.queries.command_queue import Claim, Expected, QueuedCommand
 
@@ -47,49 +46,28 @@ class _Plan:
 
 
 class Sender:
-    """``counts``: sent, retransmitted, and how commands ended here. ``tell``: publishes; ``wake``: look again."""
+    """Sends single messages itself, and has `Transfers` send the long ones."""
 
-    def __init__(
-        self,
-        database: Database,
-        control: Control,
-        limits: DeskLimits,
-        transfers: Transfers,
-        *,
-        tell: Callable[[Iterable[CommandChanged]], None],
-        wake: Callable[[], None],
-    ) -> None:
-        self.counts: Counter[str] = Counter()
-        self._database = database
-        self._control = control
-        self._limits = limits
+    def __init__(self, office: Office, transfers: Transfers) -> None:
+        self._office = office
         self._transfers = transfers
-        self._tell = tell
-        self._wake = wake
 
     async def send(self, commands: Sequence[QueuedCommand]) -> None:
         """Send them, in this order; whatever cannot be sent is parked, put back or closed, and costs no other.
 
         Raises:  psycopg.OperationalError, ControlUnavailable: what was claimed is sent again when its time is up.
         """
-        for begin in range(0, len(commands), self._limits.at_once):
-            plan = await self._plan(commands[begin : begin + self._limits.at_once])
+        for begin in range(0, len(commands), self._office.limits.at_once):
+            plan = await self._plan(commands[begin : begin + self._office.limits.at_once])
             claimed = await self._write_down(plan)
             if len(claimed) < len(plan.claims):
-                self._wake()  # answered or changed meanwhile
+                self._office.wake()  # answered or changed meanwhile
             await self._send_out([claim for claim in plan.claims if claim.command.id in claimed], plan.bodies)
             for command, edition in plan.upgrades:
                 try:
                     await self._transfers.begin(command, edition)
                 except CommandError as error:
-                    await self.close("failed", {command.id: str(error)})
-
-    async def close(self, state: str, reasons: Mapping[UUID, str]) -> None:
-        """End what is queued or sent: id -> why."""
-        if reasons:
-            async with self._database.connection() as connection:
-                closed = await command_queue.close(connection, state, reasons)
-            self._closed(state, reasons, closed)
+                    await self._office.close("failed", {command.id: str(error)})
 
     async def _plan(self, commands: Sequence[QueuedCommand]) -> _Plan:
         plan = _Plan()
@@ -121,28 +99,28 @@ class Sender:
         composed = _composed(command, Edition(ready["edition"]))
         count = max(-(-len(composed.body) // MAX_BODY_BYTES), 1)
         if command.serial_no is None and count > 1:  # they follow each other: taken together
-            ready = await self._control.request("prepare", phone=command.phone, count=count)
+            ready = await self._office.control.request("prepare", phone=command.phone, count=count)
             if ready["state"] != "ready":
                 plan.is_away(command)
                 return
         serial_no = int(ready["serial_no"]) if command.serial_no is None else command.serial_no
         expected = Expected(composed.message_id, serial_no, count, composed.answers, composed.answer_within_s)
-        retry_in_s = wait_s(self._limits.timeout_s, min(command.attempts + 1, self._limits.attempts))
+        retry_in_s = wait_s(self._office.limits.timeout_s, min(command.attempts + 1, self._office.limits.attempts))
         plan.claims.append(Claim(command, expected, retry_in_s, _progress(command)))
         plan.bodies[command.id] = composed.body
 
     async def _write_down(self, plan: _Plan) -> set[UUID]:
         """One transaction; the commands that may go out now."""
         events: list[CommandChanged] = []
-        async with self._database.connection() as connection:
+        async with self._office.database.connection() as connection:
             claimed = await command_queue.claim(connection, plan.claims)
             if plan.absent:
                 await command_queue.park(connection, plan.absent, OFFLINE)
             if plan.lost:
                 events = await command_queue.requeue(connection, plan.lost, was_sent=True)
             closed = await command_queue.close(connection, "failed", plan.failed) if plan.failed else []
-        self._tell(events)
-        self._closed("failed", plan.failed, closed)
+        self._office.tell(events)
+        self._office.closed("failed", plan.failed, closed)
         return claimed
 
     async def _send_out(self, claims: Sequence[Claim], bodies: Mapping[UUID, bytes]) -> None:
@@ -162,14 +140,14 @@ class Sender:
                 refused[claim.command.id] = str(sent.get("reason", ""))
         gone = [command.id for command in by_state.get("offline", ())]
         if gone:
-            async with self._database.connection() as connection:
-                self._tell(await command_queue.requeue(connection, gone, was_sent=False))
-        await self.close("failed", refused)
+            async with self._office.database.connection() as connection:
+                self._office.tell(await command_queue.requeue(connection, gone, was_sent=False))
+        await self._office.close("failed", refused)
         done = by_state.get("sent", [])
         again = sum(command.attempts > 0 for command in done)
-        self.counts["retransmitted"] += again
-        self.counts["sent"] += len(done) - again
-        self._tell(command_queue.events_of((command.id, command.group_id) for command in done))
+        self._office.counts["retransmitted"] += again
+        self._office.counts["sent"] += len(done) - again
+        self._office.tell(command_queue.events_of((command.id, command.group_id) for command in done))
         if UNKNOWN in by_state:
             raise ControlUnavailable("the gateway went away")
 
@@ -186,19 +164,12 @@ class Sender:
 
     async def _ask_one(self, op: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return await self._control.request(op, **request)
+            return await self._office.control.request(op, **request)
         except ControlUnavailable:
             return {"state": UNKNOWN}
         except ValueError as error:  # a bug of ours: it costs this command
             log.exception("the gateway cannot read %s for %s", op, request["phone"])
             return {"state": "refused", "reason": str(error)}
-
-    def _closed(self, state: str, reasons: Mapping[UUID, str], closed: Sequence[tuple[UUID, UUID | None]]) -> None:
-        self.counts[state] += len(closed)
-        for command_id, group_id in closed:
-            level = logging.INFO if group_id is None else logging.DEBUG
-            log.log(level, "command %s: %s: %s", command_id, state, reasons[command_id])
-        self._tell(command_queue.events_of(closed))
 
 
 def _composed(command: QueuedCommand, edition: Edition) -> Composed:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -24,10 +23,10 @@ from downlink import KINDS, CommandError
 from downlink.composing import lacking
 from downlink.firmware import UpgradeBody
 from fleet import CommandChanged
-from ingest.commands.patience import Control, DeskLimits, wait_s
+from ingest.commands.office import Office
+from ingest.commands.patience import wait_s
 from ingest.control import ControlUnavailable
 from jt808.header import MAX_BODY_BYTES, Edition
-from store import Database
 from store.queries import command_queue, command_transfers
 from store.queries.command_queue import Claim, Expected, QueuedCommand
 from store.queries.command_transfers import Transfer
@@ -43,25 +42,10 @@ WAITS: Final = "waits for other upgrades to be through"
 
 
 class Transfers:
-    """The messages that go out in packages now; at most ``limits.transfers``, one task each."""
+    """The messages that go out in packages now; at most ``DeskLimits.transfers``, one task each."""
 
-    def __init__(
-        self,
-        database: Database,
-        control: Control,
-        limits: DeskLimits,
-        *,
-        tell: Callable[[Iterable[CommandChanged]], None],
-        wake: Callable[[], None],
-        close: Callable[[str, Mapping[UUID, str]], Awaitable[None]],
-    ) -> None:
-        """Args:  close: ends commands, id -> why."""
-        self._database = database
-        self._control = control
-        self._limits = limits
-        self._tell = tell
-        self._wake = wake
-        self._close = close
+    def __init__(self, office: Office) -> None:
+        self._office = office
         self._unsure: set[UUID] = set()  # packages of it may be on their way
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
 
@@ -77,29 +61,29 @@ class Transfers:
         if why := lacking(KINDS[command.kind], edition):
             raise CommandError(why)
         body = self._body(command)
-        if len(self._tasks) >= self._limits.transfers:
-            async with self._database.connection() as connection:
+        if len(self._tasks) >= self._office.limits.transfers:
+            async with self._office.database.connection() as connection:
                 if command.state == "sent":  # another pass
-                    await command_transfers.postpone(connection, command.id, self._limits.timeout_s, WAITS)
+                    await command_transfers.postpone(connection, command.id, self._office.limits.timeout_s, WAITS)
                 else:
                     await command_queue.park(connection, [command.id], WAITS)
             return
         serial_no = command.serial_no
         if serial_no is None:
-            ready = await self._control.request("prepare", phone=command.phone, count=body.package_count)
+            ready = await self._office.control.request("prepare", phone=command.phone, count=body.package_count)
             if ready["state"] != "ready":
                 return  # gone in between: the next look parks it
             serial_no = int(ready["serial_no"])
         kind = KINDS[command.kind]
         expected = Expected(UPGRADE, serial_no, body.package_count, kind.answers, kind.answer_within_s)
         progress = {"sent": 0, "acknowledged": 0, "total": body.package_count}
-        async with self._database.connection() as connection:
+        async with self._office.database.connection() as connection:
             if not await command_queue.claim(connection, [Claim(command, expected, None, progress)]):
-                self._wake()
+                self._office.wake()
                 return
             is_again = command.state == "sent"
             await command_transfers.begin(connection, command.id, again=is_again, window=WINDOW)
-        self._tell([CommandChanged(command.id, command.group_id)])
+        self._office.tell([CommandChanged(command.id, command.group_id)])
         self._start(command._replace(serial_no=serial_no, attempts=command.attempts + 1), body)
 
     def resume(self, command: QueuedCommand) -> None:
@@ -111,10 +95,10 @@ class Transfers:
             self._start(command, self._body(command), is_resumed=True)
 
     def _body(self, command: QueuedCommand) -> UpgradeBody:
-        if self._limits.firmware_dir is None:
+        if self._office.limits.firmware_dir is None:
             raise CommandError("this server keeps no firmware")
         try:
-            return UpgradeBody(self._limits.firmware_dir, command.payload)
+            return UpgradeBody(self._office.limits.firmware_dir, command.payload)
         except (KeyError, ValueError) as error:
             raise CommandError(str(error) if isinstance(error, CommandError) else "it names no firmware") from error
 
@@ -128,7 +112,7 @@ class Transfers:
     def _ended(self, command_id: UUID) -> None:
         self._tasks.pop(command_id, None)
         self._unsure.discard(command_id)
-        self._wake()
+        self._office.wake()
 
     async def stop(self) -> None:
         tasks = list(self._tasks.values())
@@ -142,65 +126,58 @@ class Transfers:
         while is_going:
             try:
                 if must_go_back and command.id in self._unsure:  # once, however long it takes until it goes on
-                    async with self._database.connection() as connection:
+                    async with self._office.database.connection() as connection:
                         await command_transfers.begin(connection, command.id, again=False, window=WINDOW)
                     self._unsure.discard(command.id)
                 must_go_back = False
-                is_going = await self._step(command, body)
+                is_going = await self._burst(command, body)
             except (psycopg.OperationalError, ControlUnavailable):
                 await asyncio.sleep(RETRY_S)
                 must_go_back = True
             except Exception:  # a bug of ours: the desk finds it again and goes on
                 log.exception("upgrade %s", command.id)
                 is_going = False
-        self._tell([CommandChanged(command.id, command.group_id)])
+        self._office.tell([CommandChanged(command.id, command.group_id)])
         with contextlib.suppress(psycopg.OperationalError):  # the desk's next sweep does it, too
-            async with self._database.connection() as connection:
+            async with self._office.database.connection() as connection:
                 await command_queue.unpark(connection)  # another may have waited for its turn
 
-    async def _step(self, command: QueuedCommand, body: UpgradeBody) -> bool:
-        """A burst, or the end. False: it is over, for now at least."""
-        try:
-            if await self._burst(command, body):
-                return True
-        except ControlUnavailable:
-            raise
-        except OSError as error:
-            log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
-            await self._close("failed", {command.id: "the firmware's file cannot be read"})
-        return False
-
     async def _burst(self, command: QueuedCommand, body: UpgradeBody) -> bool:
-        """Send a few packages and wait as the rate asks for; False: there is nothing more to send."""
-        async with self._database.connection() as connection:
+        """Send a few packages and wait as the rate asks for; False: it is over, for now at least."""
+        async with self._office.database.connection() as connection:
             transfer = await command_transfers.get(connection, command.id)
             if transfer is None:
                 return False  # answered, refused, taken back
             numbers, following = _next(transfer, body.package_count)
             if not numbers:
-                patience_s = wait_s(self._limits.timeout_s, min(command.attempts, self._limits.attempts))
+                patience_s = wait_s(self._office.limits.timeout_s, min(command.attempts, self._office.limits.attempts))
                 await command_transfers.advance(connection, command.id, next_package=following, sent=[])
                 return not await command_transfers.finish_pass(connection, command.id, patience_s)
-        packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
-        probe = await self._control.request("room", phone=command.phone)
+        try:
+            packages = await asyncio.to_thread(lambda: {str(n): body.package(n).hex() for n in numbers})
+        except OSError as error:
+            log.error("upgrade %s: the firmware's file cannot be read: %s", command.id, error)
+            await self._office.close("failed", {command.id: "the firmware's file cannot be read"})
+            return False
+        probe = await self._office.control.request("room", phone=command.phone)
         if probe["state"] == "busy":
             await asyncio.sleep(BUSY_S)
             return True
         if probe["state"] == "ready":
             self._unsure.add(command.id)
-            async with self._database.connection() as connection:
+            async with self._office.database.connection() as connection:
                 if not await command_transfers.advance(connection, command.id, next_package=following, sent=numbers):
                     return False
-            probe = await self._control.request(
+            probe = await self._office.control.request(
                 "packages", phone=command.phone, message_id=UPGRADE, serial_no=command.serial_no,
                 total=body.package_count, packages=packages,
             )  # fmt: skip
         if probe["state"] != "ready":
-            async with self._database.connection() as connection:
+            async with self._office.database.connection() as connection:
                 await command_queue.requeue(connection, [command.id], was_sent=False)  # only whole passes count
             return False
-        self._tell([CommandChanged(command.id, command.group_id)])
-        await asyncio.sleep(len(numbers) * MAX_BODY_BYTES / self._limits.upgrade_bytes_per_s)
+        self._office.tell([CommandChanged(command.id, command.group_id)])
+        await asyncio.sleep(len(numbers) * MAX_BODY_BYTES / self._office.limits.upgrade_bytes_per_s)
         return True
 
 
