@@ -18,9 +18,11 @@ import psycopg
 
 import store
 from fleet import CHINA
-from roadwarden.maintenance import database
+from ingest.certificates import tls_context
+from roadwarden.maintenance import database, has_embedded
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
+from store.cluster import wheel_bin_dir
 from store.errors import in_short
 from store.migrate import pending_migrations
 
@@ -75,8 +77,11 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
         ("jt808", settings.jt808_port, (socket.SOCK_STREAM, socket.SOCK_DGRAM)),
         ("http", settings.http_port, (socket.SOCK_STREAM,)),
         ("jt809", settings.jt809_port, (socket.SOCK_STREAM,)),
+        ("jt808_tls", settings.jt808_tls_port, (socket.SOCK_STREAM,)),
     )
     for name, port, kinds in ports:
+        if port is None:
+            continue
         if running:
             yield Finding(f"port {name}", True, f"{port}: the server is running")
             continue
@@ -90,7 +95,10 @@ def check_ports(settings: Settings) -> Iterator[Finding]:
                     probe.bind((settings.bind, port))
                 except OSError as error:
                     fine, says = False, f"{settings.bind}:{port}: {error.strerror}"
-                    advice = f"stop what uses it, or set ROADWARDEN_{name.upper()}_PORT"
+                    advice = (
+                        f"stop what uses it, or set ROADWARDEN_{name.upper()}_PORT; if it is the server, give this "
+                    )
+                    advice += "command its settings (ROADWARDEN_DATA_DIR)"
                     if error.errno == errno.EADDRNOTAVAIL:
                         advice = "this host has no such address: set ROADWARDEN_BIND"
         yield Finding(f"port {name}", fine, says, advice)
@@ -113,7 +121,27 @@ def check_files() -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def check_certificate(settings: Settings) -> Iterator[Finding]:
+    if settings.jt808_tls_port is None or settings.jt808_tls_certificate is None:
+        return
+    advice = "see ROADWARDEN_JT808_TLS_CERTIFICATE and …_KEY"
+    try:
+        tls_context(settings.jt808_tls_certificate, settings.jt808_tls_key)
+    except OSError as error:
+        yield Finding("TLS certificate", False, str(error), advice)
+    else:
+        yield Finding("TLS certificate", True, f"{settings.jt808_tls_certificate} can be used")
+
+
 def check_database(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url is None and not has_embedded(settings):
+        try:
+            program = (settings.postgres_bin or wheel_bin_dir()) / "postgres"
+            fine, says = program.exists(), f"none yet, the first start makes it with {program}"
+            yield Finding("database", fine, says if fine else f"there is no {program}", "see ROADWARDEN_POSTGRES_BIN")
+        except (store.StoreError, OSError) as error:
+            yield Finding("database", False, str(error))
+        return
     try:
         with database(settings) as dsn, psycopg.connect(dsn, connect_timeout=5) as connection:
             row = connection.execute("SELECT current_setting('server_version'), extract(epoch FROM now())").fetchone()
@@ -146,6 +174,7 @@ def doctor(settings: Settings) -> int:
         *check_ports(settings),
         *check_clock(),
         *check_files(),
+        *check_certificate(settings),
         *check_database(settings),
         *check_console(),
     ]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 import store
-from roadwarden.doctor import check_data_dir, check_ports
+from roadwarden.doctor import check_certificate, check_data_dir, check_database, check_ports
 from roadwarden.maintenance import backup, database, migrate, restore
 from roadwarden.settings import Settings, load_settings
 from tests.api.support import T0, Seed, batch
@@ -31,6 +31,25 @@ def test_a_data_directory_that_cannot_be_used_is_said(elsewhere: Settings, capsy
 def test_the_doctor_goes_on_without_a_data_directory(elsewhere: Settings) -> None:
     assert [finding.is_fine for finding in check_data_dir(elsewhere)] == [False]
     assert [finding.what for finding in check_ports(elsewhere)] == ["port jt808", "port http", "port jt809"]
+
+
+def test_the_doctor_makes_no_database(tmp_path: Path) -> None:
+    """Run by another account than the server's, it would belong to that."""
+    (found,) = check_database(load_settings(data_dir=tmp_path))
+    assert found.is_fine
+    assert "none yet" in found.says
+    (found,) = check_database(load_settings(data_dir=tmp_path, postgres_bin=tmp_path))
+    assert (found.is_fine, found.says) == (False, f"there is no {tmp_path}/postgres")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_looks_at_the_certificate(tmp_path: Path) -> None:
+    assert list(check_certificate(load_settings(data_dir=tmp_path))) == []
+    missing = tmp_path / "chain.pem"
+    settings = load_settings(data_dir=tmp_path, jt808_tls_port=0, jt808_tls_certificate=missing)
+    (found,) = check_certificate(settings)
+    assert (found.is_fine, f"TLS certificate {missing}" in found.says) == (False, True)
+    assert [finding.what for finding in check_ports(settings)][-1] == "port jt808_tls"
 
 
 def test_a_backup_of_nothing_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
