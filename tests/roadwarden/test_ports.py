@@ -34,3 +34,15 @@ def test_without_a_range_the_kernel_chooses(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "low").write_text("1024 65535\n")
     monkeypatch.setattr(ports, "RANGE_FILE", tmp_path / "low")
     assert ports.free_port("127.0.0.1") == 0
+
+
+def test_a_host_that_nobody_knows_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, port: int) -> bool:
+        asked.append(port)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(ports, "is_free", unknown)
+    assert ports.free_port("nobody.invalid") == 0
+    assert len(asked) == 1
