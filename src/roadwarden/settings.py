@@ -213,10 +213,12 @@ def load_settings(**overrides: Any) -> Settings:
             name = str(problem["loc"][0]) if problem["loc"] else "?"
             given = problem.get("input")
             value = "" if name in ("admin_password", "database_url") else f"={given!r}"
-            problems.append(f"{PREFIX}{name.upper()}{value}: {problem['msg']}")
+            says = "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
+            problems.append(f"{PREFIX}{name.upper()}{value}: {says.removeprefix('Value error, ')}")
         raise SettingsError("; ".join(problems)) from error
-    except pydantic_settings.SettingsError as error:  # a list in the environment that is no JSON
-        raise SettingsError(f"{error}: {error.__cause__}") from error
+    except pydantic_settings.SettingsError as error:  # a list in the environment that is no JSON: there is only this
+        example = '["https://centre.example"]'
+        raise SettingsError(f"{PREFIX}ALLOWED_ORIGINS: is no JSON list, write it so: {example}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"{config or FILE}: {error}") from error
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
