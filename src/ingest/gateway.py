@@ -341,11 +341,12 @@ class Gateway:
         return {"phones": list(self.sessions)}
 
     async def _stats(self, request: dict[str, Any]) -> dict[str, Any]:
-        watch = self._journal.watch
+        watch, udp = self._journal.watch, self._udp
         gauges = {
             "gateway_sessions": len(self.sessions),
             "gateway_links{transport=tcp}": len(self._links),
-            "gateway_links{transport=udp}": len(self._udp) if self._udp else 0,
+            "gateway_links{transport=udp}": len(udp) if udp is not None else 0,
+            "gateway_datagrams_dropped_total{reason=buffer_full}": udp.dropped_by_kernel() if udp is not None else 0,
             "gateway_identities_contested": self.sessions.contested(self.loop.time()),
             "gateway_uploads_cut": len(self._cut_uploads),
             "gateway_terminals": len(self._identities),
