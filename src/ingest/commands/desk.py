@@ -152,16 +152,17 @@ class CommandDesk:
         phones = None if is_sweep else sorted(online)
         broken: dict[UUID, str] = {}
         async with self._office.database.connection() as connection:
-            self._office.tell(await command_queue.expire(connection))
+            changed = await command_queue.expire(connection)
             await command_queue.unpark(connection, phones)
             if is_sweep or online:
-                self._office.tell(await command_queue.retrieve_again(connection, phones, MOST_RETRIEVED))
+                changed += await command_queue.retrieve_again(connection, phones, MOST_RETRIEVED)
             if is_sweep:
                 await command_queue.unpark(connection, sorted(online))  # the presence may be behind the event
                 broken = self._resume(await command_transfers.under_way(connection))
             due = await command_queue.due(connection, BATCH)
             singles = await command_queue.ready(connection, BATCH)
             groups = await command_queue.running_groups(connection)
+        self._office.tell(changed)
         await self._office.close("failed", broken)
         if is_sweep:
             self._swept_at = self._clock()

@@ -32,6 +32,7 @@ class Office:
         self.woken.set()
 
     def tell(self, events: Iterable[CommandChanged]) -> None:
+        """Of what is committed: whoever hears it reads the rows at once."""
         for event in events:
             self._bus.publish(event)
 

@@ -141,7 +141,8 @@ class Sender:
         gone = [command.id for command in by_state.get("offline", ())]
         if gone:
             async with self._office.database.connection() as connection:
-                self._office.tell(await command_queue.requeue(connection, gone, was_sent=False))
+                changed = await command_queue.requeue(connection, gone, was_sent=False)
+            self._office.tell(changed)
         await self._office.close("failed", refused)
         done = by_state.get("sent", [])
         again = sum(command.attempts > 0 for command in done)
