@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from downlink.payload import CommandError
+from downlink.payload import CommandError, gbk_text
 from jt808.messages import parameter_values
 from jt808.messages.parameter_table import CAN_IDS, parameter_type
 
+MAX_TEXT_BYTES: Final = 255
+"""The length of a parameter has one byte."""
 _DATACLASSES: Final[dict[int, type]] = {
     0x0032: parameter_values.ForbiddenPeriod,
     0x005D: parameter_values.CollisionAlarm,
@@ -30,8 +32,8 @@ _DATACLASSES: Final[dict[int, type]] = {
 def as_value(parameter_id: int, value: Any) -> Any:
     """What `jt808.messages.Parameter.of` takes.
 
-    Raises:  CommandError: the table does not know the id, or an object lacks a field, has one too many, or one of
-             another type.
+    Raises:  CommandError: the table does not know the id, a text is none that terminals can read, a time is none, or
+             an object lacks a field, has one too many, or one of another type.
     """
     row = parameter_type(parameter_id)
     if row is None:
@@ -41,8 +43,26 @@ def as_value(parameter_id: int, value: Any) -> Any:
     if wanted is None:
         if isinstance(value, dict | list):
             raise CommandError(f"{where} is one value, not an object")
-        return value
-    return _read(wanted, value, where)
+        return _text(value, where) if isinstance(value, str) else value
+    read = _read(wanted, value, where)
+    if isinstance(read, parameter_values.ForbiddenPeriod):
+        _check_clock(read, where)
+    return read
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        return gbk_text(value, MAX_TEXT_BYTES)
+    except ValueError as error:
+        raise CommandError(f"{where}: {error}") from None
+
+
+def _check_clock(period: parameter_values.ForbiddenPeriod, where: str) -> None:
+    """Times of the day; 24:00 is one."""
+    ends = {"start": (period.start_hour, period.start_minute), "end": (period.end_hour, period.end_minute)}
+    for end, (hour, minute) in ends.items():
+        if not (0 <= minute < 60 and 0 <= hour * 60 + minute <= 24 * 60):
+            raise CommandError(f"{where}: {end} is no time of the day: {hour}:{minute:02}")
 
 
 def _read(wanted: Any, value: Any, where: str) -> Any:

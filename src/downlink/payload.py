@@ -41,6 +41,12 @@ def terminal_text(text: str, max_bytes: int) -> str:
     printable(text)
     if not text.strip():
         raise ValueError("must not be empty")
+    return gbk_text(text, max_bytes)
+
+
+def gbk_text(text: str, max_bytes: int) -> str:
+    """The same, and it may be empty. Raises:  ValueError: says why not."""
+    printable(text)
     try:
         size = len(text.encode("gbk"))
     except UnicodeEncodeError as error:

@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from downlink import KINDS
+from downlink.terminal import ParametersSet
 from jt808.header import Edition
 from jt808.messages import encode_body
 from jt808.messages.parameter_table import parameter_types
@@ -52,3 +54,36 @@ async def test_what_the_table_offers_can_be_set(catalogue: dict[int, dict[str, A
         for value in values:
             payload = kind.payload(kind="parameters_set", parameters=[{"id": item["id"], "value": value}])
             assert encode_body(payload.message(Edition.V2019), Edition.V2019), item
+
+
+@pytest.mark.parametrize(
+    ("parameter_id", "value", "why"),
+    [
+        (0x0013, "主机😀", "character 3, '😀' (U+1F600), has no place in GBK, which terminals speak"),
+        (0x0013, "一" * 128, "is 256 bytes in GBK; 255 are the most"),
+        (0x0013, "a\0b", "character 2 (U+0000) is not printable"),
+        (0x0032, {"start_hour": 99, "start_minute": 50, "end_hour": 5, "end_minute": 0}, "start is no time of the day"),
+        (0x0032, {"start_hour": 2, "start_minute": 0, "end_hour": 24, "end_minute": 1}, "end is no time of the day"),
+        (0x0032, {"start_hour": -1, "start_minute": 0, "end_hour": 5, "end_minute": 0}, "start is no time of the day"),
+    ],
+)
+def test_what_a_terminal_cannot_read_is_not_sent(parameter_id: int, value: Any, why: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        ParametersSet.model_validate({"kind": "parameters_set", "parameters": [{"id": parameter_id, "value": value}]})
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("parameter_id", "value", "written"),
+    [
+        (0x0023, "", b""),  # empty: as the main server's
+        (0x0083, "辽B12345", "辽B12345".encode("gbk")),
+        (0x0032, {"start_hour": 22, "start_minute": 50, "end_hour": 24, "end_minute": 0}, b"\x16\x32\x18\x00"),
+    ],
+)
+def test_what_it_can_read_is(parameter_id: int, value: Any, written: bytes) -> None:
+    payload = ParametersSet.model_validate(
+        {"kind": "parameters_set", "parameters": [{"id": parameter_id, "value": value}]}
+    )
+    body = encode_body(payload.message(Edition.V2019), Edition.V2019)
+    assert body == b"\1" + parameter_id.to_bytes(4) + bytes((len(written),)) + written
