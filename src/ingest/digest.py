@@ -34,6 +34,7 @@ from ingest.directory import Directory
 from ingest.journal import EDITION_NAMES, Group, JournalError, Kind
 from ingest.journal.facts import GatewayStarted, Unregistered, decode_fact
 from ingest.media import REPORT, UPLOAD, read_media
+from ingest.plausible import Plausible
 from ingest.records import BULK, LOCATION, LOCATION_ANSWER, Pieces, Records, spans_of
 from jt808.columns import LocationColumns, decode_locations
 from store.partitions import US_PER_DAY
@@ -46,14 +47,6 @@ COLUMNS = (
     "time_us", "latitude_deg", "longitude_deg", "altitude_m", "speed_kmh", "heading_deg", "alarm_flags",
     "status_flags", "fix_hash",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Plausible:
-    """Which device times are believed (design §5)."""
-
-    ahead_us: int = 600 * 1_000_000
-    oldest_us: int = 1_262_275_200 * 1_000_000  # 2010-01-01 00:00 GMT+8
 
 
 @dataclass(slots=True)
@@ -179,8 +172,7 @@ class Digester:
         is_media = (headers["kind"] == Kind.MESSAGE) & np.isin(headers["message_id"], (REPORT, UPLOAD))
         rows = np.flatnonzero(is_media).tolist()
         if rows:
-            believed = {"ahead_us": self.plausible.ahead_us, "oldest_us": self.plausible.oldest_us}
-            read = read_media(records, rows, self.directory, **believed)
+            read = read_media(records, rows, self.directory, self.plausible)
             digest.media, digest.media_reports = read.uploads, read.reports
             digest.quarantined += [self._quarantined(records, *unread) for unread in read.unread]
 

@@ -13,6 +13,7 @@ import jt808
 from fleet import Media, MediaReport
 from fleet.media import suffix_of, upload_key
 from ingest.directory import Directory
+from ingest.plausible import Plausible
 from ingest.records import Records
 from jt808.messages import LocationReport
 from jt808.messages import MediaReport as ReportBody
@@ -30,12 +31,10 @@ class ReadMedia:
     unread: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-def read_media(
-    records: Records, rows: Sequence[int], directory: Directory, *, ahead_us: int, oldest_us: int
-) -> ReadMedia:
+def read_media(records: Records, rows: Sequence[int], directory: Directory, plausible: Plausible) -> ReadMedia:
     """Read the 0x0800 and 0x0801 among the records.
 
-    Args:  rows: which records they are; ahead_us, oldest_us: which device times are believed, as for positions.
+    Args:  rows: which records they are; plausible: which device times are believed, as for positions.
     """
     read = ReadMedia()
     for i in rows:
@@ -54,7 +53,7 @@ def read_media(
         elif isinstance(message, UploadBody) and (fault := _fault(message)):
             read.unread.append((i, *fault))
         elif isinstance(message, UploadBody):
-            about |= _recorded(message.location, about["received_us"], ahead_us, oldest_us)
+            about |= _recorded(message.location, about["received_us"], plausible)
             about |= _whose(directory, header, about["time_us"])
             about |= _content(message, body)
             read.uploads.append(Media(edition=edition.value, **about))
@@ -73,11 +72,11 @@ def _fault(message: UploadBody) -> tuple[str, str] | None:
     return None
 
 
-def _recorded(location: LocationReport | None, received_us: int, ahead_us: int, oldest_us: int) -> dict[str, Any]:
+def _recorded(location: LocationReport | None, received_us: int, plausible: Plausible) -> dict[str, Any]:
     """When and where, as far as the terminal says so and it can be."""
     time = location.time if location is not None else None
     time_us = int(time.timestamp()) * 1_000_000 if time is not None else 0
-    is_believed = oldest_us <= time_us <= received_us + ahead_us
+    is_believed = plausible.oldest_us <= time_us <= received_us + plausible.ahead_us
     values: dict[str, Any] = {
         "time_us": time_us if is_believed else received_us,
         "is_time_of_receipt": not is_believed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alarms import EngineDefaults
 from fleet import CHINA
-from ingest.digest import Plausible
+from ingest.plausible import Plausible
 from roadwarden.settings import Settings
 
 

@@ -10,9 +10,10 @@ import pytest
 import jt808
 from fleet import RefusedRegistration, SessionChange
 from ingest import digest as digest_module
-from ingest.digest import Digest, Digester, Plausible
+from ingest.digest import Digest, Digester
 from ingest.directory import Directory
 from ingest.journal import GatewayStarted, Group, Kind, Unregistered
+from ingest.plausible import Plausible
 from ingest.records import Records
 from store.queries.engine import TerminalRow
 from tests.ingest.world import PHONE, Rec, bulk, fact, fix, group_of, registered, report, session, us

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from alarms import AlarmEngine, EngineDefaults
 from fleet import CHINA, Bus, Registration, SessionChange
-from ingest.digest import Digester, Plausible
+from ingest.digest import Digester
 from ingest.directory import Directory
 from ingest.journal import (
     EDITION_CODES,
@@ -31,6 +31,7 @@ from ingest.journal import (
     journal_path,
 )
 from ingest.pipeline import Pipeline
+from ingest.plausible import Plausible
 from store import Database
 from tests.ingest.waiting import until
 from tests.wire import location_body
