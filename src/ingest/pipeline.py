@@ -36,11 +36,10 @@ from fleet import (
 )
 from ingest.digest import Digest, Digester
 from ingest.journal import Group, Kind, SqliteJournalReader
-from ingest.newest import Newest
-from store import Database, Deduplicator, OffsetMoved, Stored, Writer, blame
+from ingest.remembered import WHO, Remembered
+from store import Database, OffsetMoved, Stored, Writer, blame
 from store.errors import in_short
 from store.media_store import MediaStore
-from store.queries import engine as engine_queries
 from store.queries import enrolment, fixes
 
 log = logging.getLogger("roadwarden.pipeline")
@@ -55,7 +54,6 @@ TICK_S: Final = 1.0
 TRIM_S: Final = 2.0
 RELOAD_S: Final = 1.0
 RELOAD_SHARE: Final = 0.1  # of the time at most, however often the fleet changes and however large it is
-WHO: Final = frozenset({"vehicles", "terminals"})  # tables that say whose a report is
 NEVER_US: Final = 1 << 62  # far enough, and something can be added to it
 REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError)  # for its content: trying again will not help
 
@@ -84,8 +82,7 @@ class PipelineStatus:
 class Pipeline:
     """One per journal. ``run()`` until cancelled; a cancelled run leaves nothing half done.
 
-    What it keeps in memory is bounded by the fleet (directory, newest fixes, engine) or by a number (recent fixes, one
-    transaction's records).
+    What it keeps in memory is what reports are judged by (``Remembered``) and one transaction's records.
     """
 
     def __init__(
@@ -105,23 +102,17 @@ class Pipeline:
         self._journal = journal
         self._database = database
         self._writer = Writer(database)
-        self._make_engine = make_engine
-        self._engine = make_engine()
+        self._memory = Remembered(digester.directory, make_engine)
         self._bus = bus
         self._digester = digester
         self._media = media
-        self._directory = digester.directory
         self._clock_us = clock_us
         self._retry_s = retry_s
         self._reload_s = reload_s
-        self._repeats = Deduplicator()
-        self._newest = Newest()
         self._stale: set[str] = set()  # tables that changed since they were read
         self._reload_at = 0.0
         self._ticked_us = 0
         self._trimmed_us = 0
-        self._failures: Mapping[str, int] = {}  # of engines before this one
-        self._ignored: Mapping[str, int] = {}
 
     async def run(self) -> None:
         await self._journal.open()
@@ -139,11 +130,11 @@ class Pipeline:
 
     def rule_failures(self) -> Mapping[str, int]:
         """Exceptions that rules have cost so far, by rule."""
-        return _sum(self._failures, self._engine.failures)
+        return self._memory.rule_failures()
 
     def not_judged(self) -> Mapping[str, int]:
         """Reports kept from the rules, by reason: repeated, older than what was judged."""
-        return _sum(self._ignored, self._engine.ignored)
+        return self._memory.not_judged()
 
     def fleet_changed(self, what: str) -> None:
         """Vehicles, terminals, limits or fences changed in the database: to be read again before a next group."""
@@ -199,9 +190,9 @@ class Pipeline:
         self._digester.positions(digest)
         self._digester.media(digest)
         self._forget_repeats(digest)
-        is_old = self._newest.mark_late(digest.positions, digest.is_blind)
+        is_old = self._memory.newest.mark_late(digest.positions, digest.is_blind)
         await self._ask_for_repeats(digest, is_old)
-        return digest, self._engine.evaluate(digest.positions)
+        return digest, self._memory.engine.evaluate(digest.positions)
 
     async def _enrol(self, digest: Digest) -> None:
         """Terminals that registered get their rows before their first fix is looked up; doing it twice is harmless."""
@@ -211,25 +202,25 @@ class Pipeline:
                 await enrolment.enrol(connection, digest.registrations)
                 digest.counts["refused_not_listed"] = await enrolment.list_refused(connection, digest.refused)
                 await enrolment.unregister(connection, digest.unregistered)
-                await self._directory.load(connection, digest.enrolled_phones())
+                await self._memory.directory.load(connection, digest.enrolled_phones())
 
         await self._patiently(enrol)
 
     async def _learn_strangers(self, digest: Digest) -> None:
         """The fleet changed and was not read again yet: who was approved since must not end in quarantine."""
-        phones = self._directory.homeless(digest.records.headers["phone"])
+        phones = self._memory.directory.homeless(digest.records.headers["phone"])
         if not phones:
             return
 
         async def learn() -> None:
             async with self._database.connection() as connection:
-                await self._directory.load(connection, phones)
+                await self._memory.directory.load(connection, phones)
 
         await self._patiently(learn)
 
     def _forget_repeats(self, digest: Digest) -> None:
         """Leave out the repeats that memory knows; the database's unique key has the last word."""
-        self._leave_out(digest, ~self._repeats.fresh(digest.positions))
+        self._leave_out(digest, ~self._memory.repeats.fresh(digest.positions))
 
     async def _ask_for_repeats(self, digest: Digest, is_old: NDArray[np.bool_]) -> None:
         """Leave out what was stored before memory begins (a restart, a fleet that filled it): nothing is judged twice.
@@ -237,7 +228,7 @@ class Pipeline:
         Asked for is only what may have come before: a time that is believed is not much ahead of its receipt.
         """
         positions = digest.positions
-        reach_us = min(self._repeats.known_from_us, NEVER_US) + self._digester.plausible.ahead_us
+        reach_us = min(self._memory.repeats.known_from_us, NEVER_US) + self._digester.plausible.ahead_us
         rows = np.flatnonzero(is_old & (positions.time_us <= reach_us))
         if not len(rows):
             return
@@ -340,7 +331,7 @@ class Pipeline:
         if abs(now_us - self._ticked_us) >= TICK_S * 1e6:
             self._ticked_us = now_us
             # While catching up, silence is judged by the stream's own time: a backlog is not an off-line fleet.
-            evaluation = self._engine.tick(self.status.newest_received_us if self.status.backlog else now_us)
+            evaluation = self._memory.engine.tick(self.status.newest_received_us if self.status.backlog else now_us)
             if evaluation.changes or evaluation.states:
                 await self._store_tick(evaluation)
         if abs(now_us - self._trimmed_us) >= TRIM_S * 1e6:
@@ -369,25 +360,10 @@ class Pipeline:
 
     async def _restore(self) -> None:
         """Memory as the last committed transaction left it."""
-        self._failures, self._ignored = self.rule_failures(), self.not_judged()
-        self._engine, self._newest = self._make_engine(), Newest()
-        self._repeats.forget()
         self._stale.clear()
         self.status.offset = await self._writer.offset(self._journal.name)
         async with self._database.connection() as connection:
-            await self._directory.load(connection)
-            for vehicle_id, time_us in await engine_queries.load_latest_times(connection):
-                self._newest.load(vehicle_id, time_us)
-            await self._load_rules(connection)
-            self._engine.load(
-                await engine_queries.load_rule_states(connection),
-                await engine_queries.load_running_alarms(connection),
-                await engine_queries.load_latest(connection),
-            )
-
-    async def _load_rules(self, connection: psycopg.AsyncConnection) -> None:
-        self._engine.set_limits(await engine_queries.load_limits(connection))
-        self._engine.set_fences(await engine_queries.load_fences(connection))
+            await self._memory.restore(connection)
 
     async def _reload_when_due(self) -> None:
         """Read what changed; when it changes all the time, no more than a share of the time goes into it."""
@@ -401,10 +377,7 @@ class Pipeline:
         changed, self._stale = self._stale, set()
         try:
             async with self._database.connection() as connection:
-                if changed & WHO:
-                    await self._directory.load(connection)
-                if changed & {"vehicles", "geofences"}:
-                    await self._load_rules(connection)
+                await self._memory.reload(connection, changed)
         except BaseException:
             self._stale |= changed
             raise
@@ -434,7 +407,3 @@ class Pipeline:
         if not self.status.database_up:
             log.info("the database takes data")
         self.status.database_up = True
-
-
-def _sum(some: Mapping[str, int], more: Mapping[str, int]) -> Mapping[str, int]:
-    return {name: some.get(name, 0) + more.get(name, 0) for name in (*some, *more)}

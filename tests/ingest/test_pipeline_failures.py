@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from ingest import pipeline as pipeline_module
+from store.queries import engine as engine_queries
 from tests.ingest.waiting import until
 from tests.ingest.world import PHONE, World, fix, registered, report, session, us
 
@@ -129,7 +130,7 @@ async def test_a_database_that_refuses_for_other_reasons_is_waited_for(
 
 
 async def test_a_reload_that_fails_is_done_again(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    load = pipeline_module.engine_queries.load_fences
+    load = engine_queries.load_fences
     fails = iter([psycopg.OperationalError("away")])
 
     async def breaks(connection: Any) -> Any:
@@ -145,7 +146,7 @@ async def test_a_reload_that_fails_is_done_again(one: World, monkeypatch: pytest
             "INSERT INTO geofences (name, shape, center, radius_m) VALUES ('仓库', 'circle', '[41.8, 123.4]', 500) "
             "RETURNING id"
         )
-        monkeypatch.setattr(pipeline_module.engine_queries, "load_fences", breaks)
+        monkeypatch.setattr(engine_queries, "load_fences", breaks)
         pipeline.fleet_changed("geofences")
         one.write(report(1, latitude=41_000_000))
         one.write(report(2), report(3))
@@ -156,13 +157,13 @@ async def test_a_reload_that_fails_is_done_again(one: World, monkeypatch: pytest
 async def test_the_fleet_is_read_again_at_most_so_often(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A storm of registrations reads the terminals concerned; all of them once, however often it is told."""
     loads: list[Any] = []
-    each_terminal = pipeline_module.engine_queries.each_terminal
+    each_terminal = engine_queries.each_terminal
 
     def counted(connection: Any, phones: Any = None) -> Any:
         loads.append(phones)
         return each_terminal(connection, phones)
 
-    monkeypatch.setattr(pipeline_module.engine_queries, "each_terminal", counted)
+    monkeypatch.setattr(engine_queries, "each_terminal", counted)
     pipeline = one.begin(reload_s=3600.0)
     async with one.running():
         await until(lambda: pipeline.status.running)
