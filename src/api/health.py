@@ -57,7 +57,7 @@ async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub) -> R
         "pipeline_journal_lag_seconds": services.journal_lag_s(),
     }
     values |= gateway
-    values |= services.pipeline_stats()
+    values |= services.core_stats()
     values |= {f"live_{name}": value for name, value in hub.counters().items()}
     values |= {f"bus_lost_total{{listener={one.name}}}": one.lost for one in services.bus.subscriptions}
     for status in services.link_status():

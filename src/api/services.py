@@ -73,8 +73,8 @@ async def _ready() -> Mapping[str, bool | str]:
 class Services:
     """Everything the application needs; a part that is not there keeps its default.
 
-    ``gateway_stats`` and ``pipeline_stats`` give counters and gauges by name, ``gateway_frames_total`` or
-    ``gateway_bad_frames_total{reason=bad_check}``; {} when the part is away.
+    ``gateway_stats`` and ``core_stats`` (of what runs beside the API in its process) give counters and gauges by name,
+    ``gateway_frames_total`` or ``gateway_bad_frames_total{reason=bad_check}``; {} when the part is away.
     ``notices`` is what operators have to be told of the server itself: ``code``, ``severity`` ("warning", "error") and
     ``detail``, a sentence; the worst first.
     ``readiness`` gives for each part True when it is ready, else False or the reason in words; it must not raise.
@@ -85,7 +85,7 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     link_status: Callable[[], list[LinkStatus]] = list
     gateway_stats: Callable[[], Awaitable[Mapping[str, Any]]] = _no_stats
-    pipeline_stats: Callable[[], Mapping[str, float]] = dict
+    core_stats: Callable[[], Mapping[str, float]] = dict
     journal_lag_s: Callable[[], float] = lambda: 0.0
     notices: Callable[[], list[dict[str, str]]] = list
     media: MediaStore | None = None  # without it there are no files

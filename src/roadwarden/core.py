@@ -243,14 +243,14 @@ class Core:
             ),
             link_status=lambda: cast(list[LinkStatus], self.forwarder.status()),
             gateway_stats=self.control.stats,
-            pipeline_stats=lambda: {**self._pipeline_stats(), **self.janitor.metrics()},
+            core_stats=self._stats,
             journal_lag_s=lambda: self.pipeline.status.lag_s(wall_clock_us()),
             media=self.media,
             readiness=self._readiness,
             notices=lambda: self._notices,
         )
 
-    def _pipeline_stats(self) -> Mapping[str, float]:
+    def _stats(self) -> Mapping[str, float]:
         status = self.pipeline.status
         counts = {f"pipeline_{name}_total": float(count) for name, count in status.counts.items()}
         failures = {
@@ -267,6 +267,7 @@ class Core:
         }
         return (
             self._retention.metrics()
+            | self.janitor.metrics()
             | starts
             | sent
             | forwarded

@@ -151,7 +151,7 @@ async def test_metrics(api: Api, services: Services) -> None:
     services.gateway_stats = gateway_stats
     services.journal_lag_s = lambda: 1.5
     services.link_status = lambda: [{"id": 4, "main": "up", "sub": "down", "sent_live": 9, "backlog": 1}]
-    services.pipeline_stats = lambda: {"pipeline_rows_total": 7.0}
+    services.core_stats = lambda: {"pipeline_rows_total": 7.0}
     client = await api.signed_in("viewer")
     await client.get("/api/v1/vehicles/77")
     await client.get("/api/v1/vehicles/78")

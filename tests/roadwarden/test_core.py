@@ -78,12 +78,12 @@ async def test_readiness_says_what_is_wrong(core: Core, monkeypatch: pytest.Monk
     parts = await core._readiness()
     assert parts["journal"] == "the journal cannot be written; no report is answered"
     assert "8 times in a row" in str(parts["gateway"])
-    assert core._pipeline_stats()["role_starts_total{role=gateway}"] == 9.0
+    assert core._stats()["role_starts_total{role=gateway}"] == 9.0
 
 
 async def test_what_the_forwarder_counts_is_told(core: Core) -> None:
     core.forwarder.counts["sub_links_refused"] += 2
-    stats = core._pipeline_stats()
+    stats = core._stats()
     assert stats["forward_sub_links_refused_total"] == 2.0
     assert {f"forward_{name}_total" for name in core.forwarder.counts} <= stats.keys()
 
