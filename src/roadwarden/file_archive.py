@@ -75,6 +75,15 @@ def archive_of(dump: Path) -> Path:
     return dump.with_name(dump.name + ".files.tar")
 
 
+def make_private(path: Path) -> None:
+    """A new, empty file that its owner alone may read: what goes into it later is as secret as the data.
+
+    Raises:  OSError.
+    """
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def pack(files: Files, target: Path, *, with_media: bool = True) -> Archived:
     """Write all files to a new tar; it has its name when it is whole. A file deleted meanwhile is not in it.
 
@@ -83,6 +92,7 @@ def pack(files: Files, target: Path, *, with_media: bool = True) -> Archived:
     done = Archived()
     partial = target.with_name(target.name + ".partial")
     try:
+        make_private(partial)
         with tarfile.open(partial, "w") as archive:
             for name in files.names(with_media=with_media):
                 try:

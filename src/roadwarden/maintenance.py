@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import store
-from roadwarden.file_archive import Archived, Files, archive_of, pack, unpack
+from roadwarden.file_archive import Archived, Files, archive_of, make_private, pack, unpack
 from roadwarden.parts import firmware_folder, media_path
 from roadwarden.process import AlreadyRunning, Lock
 from roadwarden.settings import Settings
@@ -37,7 +37,7 @@ def database(settings: Settings, *, make: bool = False) -> Iterator[str]:
         return
     if not make and not has_embedded(settings):
         raise store.StoreError(
-            f"there is no database in {settings.data_dir}: set ROADWARDEN_DATA_DIR or ROADWARDEN_DATABASE_URL as the "
+            f"there is no database in {settings.data_dir} yet: set ROADWARDEN_DATA_DIR or ROADWARDEN_DATABASE_URL as the "
             "server has it"
         )
     embedded = EmbeddedPostgres(settings.data_dir / "postgres", bin_dir=settings.postgres_bin)
@@ -123,6 +123,7 @@ def backup(settings: Settings, target: Path, *, with_media: bool = True) -> int:
     try:
         with database(settings) as dsn:
             _require_schema(dsn)
+            make_private(partial)
             _run(program, ["--format=custom", f"--file={partial}"], dsn)
     except (store.StoreError, psycopg.Error, OSError) as error:
         partial.unlink(missing_ok=True)

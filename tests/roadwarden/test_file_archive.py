@@ -77,7 +77,8 @@ def test_backup_says_what_it_holds(tmp_path: Path, postgresql_dsn: str, capsys: 
     filled(tmp_path / "data")
     assert backup(settings, tmp_path / "full.dump") == 0
     assert "full.dump.files.tar: 2 media files, 1 firmware packages" in capsys.readouterr().out
-    assert archive_of(tmp_path / "full.dump").is_file()
+    for written in (tmp_path / "full.dump", archive_of(tmp_path / "full.dump")):
+        assert written.stat().st_mode & 0o777 == 0o600  # password hashes, positions, pictures
     assert backup(settings, tmp_path / "rows.dump", with_media=False) == 0
     said = capsys.readouterr().out
     assert "left out" in said

@@ -56,7 +56,7 @@ def test_a_backup_of_nothing_is_none(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Run in another folder than the server's, or by another account: it must not leave an empty dump and say 0."""
     settings = load_settings(data_dir=tmp_path / "elsewhere")
     assert backup(settings, tmp_path / "a.dump") == 1
-    assert f"there is no database in {tmp_path}/elsewhere: set ROADWARDEN_DATA_DIR" in capsys.readouterr().err
+    assert f"there is no database in {tmp_path}/elsewhere yet: set ROADWARDEN_DATA_DIR" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
