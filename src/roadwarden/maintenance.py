@@ -37,8 +37,8 @@ def database(settings: Settings, *, make: bool = False) -> Iterator[str]:
         return
     if not make and not has_embedded(settings):
         raise store.StoreError(
-            f"there is no database in {settings.data_dir} yet: set ROADWARDEN_DATA_DIR or ROADWARDEN_DATABASE_URL as the "
-            "server has it"
+            f"there is no database in {settings.data_dir} yet: set ROADWARDEN_DATA_DIR or ROADWARDEN_DATABASE_URL "
+            "as the server has it"
         )
     embedded = EmbeddedPostgres(settings.data_dir / "postgres", bin_dir=settings.postgres_bin)
     try:
