@@ -10,9 +10,6 @@ Requests of the core carry an `id`, which the answer repeats (`op`: further fiel
     room        phone                                -> state "ready" | "busy" (the link is still full) | "offline"
     packages    phone, message_id, serial_no (of the first of all), total, packages: {number: hex}
                                                      -> state "ready" | "offline"
-    edition     phone                                -> edition | null
-    disconnect  phone, reason                        -> found
-    sessions                                         -> phones: [...]
     stats                                            -> stats: {name: number}
 
 What cannot be done is answered `{"id": N, "error": TEXT}`. Unasked, the gateway says only `{"event": "journal"}`:
@@ -36,7 +33,7 @@ import orjson
 
 log = logging.getLogger(__name__)
 
-MAX_LINE_BYTES: Final = 16 << 20  # the list of sessions of a large fleet
+MAX_LINE_BYTES: Final = 16 << 20  # nothing that is asked or answered is nearly as long
 MAX_PATH_BYTES: Final = 100  # the system's bound is 107 bytes
 WAKE_EVERY_S: Final = 0.005
 WAKE_BUFFER_BYTES: Final = 64 * 1024  # a client that does not read needs no more wake-ups

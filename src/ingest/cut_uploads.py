@@ -19,7 +19,6 @@ KEPT_AFTER: Final = frozenset(
         "answers_not_read",
         "closed_by_terminal",
         "connection_lost",
-        "disconnected",
         "displaced",
         "half_open",
         "idle",

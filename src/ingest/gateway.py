@@ -127,9 +127,6 @@ class Gateway:
                 "send": self._sending.send,
                 "room": self._sending.room,
                 "packages": self._sending.packages,
-                "edition": self._edition,
-                "disconnect": self._disconnect,
-                "sessions": self._list_sessions,
                 "stats": self._stats,
             },
         )
@@ -325,20 +322,6 @@ class Gateway:
         self._control.wake_readers()
 
     # ---- what the core asks for (see ingest.control)
-
-    async def _edition(self, request: dict[str, Any]) -> dict[str, Any]:
-        link = self.sessions.get(str(request["phone"]))
-        return {"edition": None if link is None else str(link.connection.edition)}
-
-    async def _disconnect(self, request: dict[str, Any]) -> dict[str, Any]:
-        link = self.sessions.get(str(request["phone"]))
-        if link is not None:
-            link.end("disconnected")
-            log.info("terminal %s disconnected: %s", request["phone"], request.get("reason", ""))
-        return {"found": link is not None}
-
-    async def _list_sessions(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"phones": list(self.sessions)}
 
     async def _stats(self, request: dict[str, Any]) -> dict[str, Any]:
         watch, udp = self._journal.watch, self._udp

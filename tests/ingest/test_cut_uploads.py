@@ -205,7 +205,7 @@ async def test_what_begins_anew_with_fresh_numbers_is_taken_as_ever(tmp_path: Pa
         await complete(site, after, frames_of(after, body), first, body)
 
 
-@pytest.mark.parametrize(("end", "is_kept"), [("junk", False), ("unregister", False), ("disconnect", True)])
+@pytest.mark.parametrize(("end", "is_kept"), [("junk", False), ("unregister", False), ("idle", True)])
 async def test_how_a_link_ends_says_whether_its_terminal_may_go_on(tmp_path: Path, end: str, is_kept: bool) -> None:
     async with running(tmp_path, junk_bytes=10_000) as site:
         terminal = await site.terminal()
@@ -218,7 +218,7 @@ async def test_how_a_link_ends_says_whether_its_terminal_may_go_on(tmp_path: Pat
             await until(lambda: not site.gateway.sessions)
             terminal.close()
         else:
-            await site.gateway._disconnect({"phone": PHONE})
+            site.gateway.sessions.get(PHONE).end("idle")
         await until(lambda: not site.gateway._links)
         assert len(site.gateway._cut_uploads) == is_kept
         assert site.counters["packages_dropped{reason=package_link_ended}"] == (0 if is_kept else 3)

@@ -11,6 +11,7 @@ from fleet import Registration, SessionChange
 from ingest.identities import hash_auth_code
 from jt808.header import Edition
 from tests.ingest.terminals import PHONE, REPORT, Site, control, running
+from tests.ingest.waiting import until
 
 EDITIONS = [(PHONE, Edition.V2011), (PHONE, Edition.V2013), (PHONE, Edition.V2019)]
 
@@ -97,7 +98,7 @@ async def test_server_time_is_told(site: Site) -> None:
     assert before <= datetime.strptime(body.hex() + "+0000", "%y%m%d%H%M%S%z") <= datetime.now(UTC)
 
 
-async def test_the_core_sends_asks_and_disconnects_over_the_control_link(site: Site) -> None:
+async def test_the_core_sends_and_asks_over_the_control_link(site: Site) -> None:
     async with control(site.gateway.config.data_dir) as client:
         assert await client.request("prepare", phone=PHONE) == {"state": "offline"}
         assert await client.request("send", phone=PHONE, message_id=0x8300, body="", serial_no=None) == {
@@ -116,15 +117,13 @@ async def test_the_core_sends_asks_and_disconnects_over_the_control_link(site: S
         sent = await client.request("send", phone=PHONE, message_id=0x8300, body="00" * 1024, serial_no=None)
         assert sent["state"] == "sent"
         assert [(await terminal.receive())[0].package_no for _ in range(2)] == [1, 2]
-        assert await client.request("edition", phone=PHONE) == {"edition": "2019"}
-        assert await client.request("sessions") == {"phones": [PHONE]}
         stats = await client.stats()
         assert stats["gateway_sessions"] == 1
         assert stats["gateway_links{transport=tcp}"] == 1
         assert stats["gateway_registrations_total"] == 1
         assert stats["gateway_journal_size_bytes"] > 0
-        assert await client.request("disconnect", phone=PHONE, reason="test") == {"found": True}
-        await terminal.until_closed()
+        terminal.close()
+        await until(lambda: not site.gateway.sessions)
         # Serial numbers go on with the terminal, so that a late answer hits no newer question.
         again = await site.terminal(edition=Edition.V2019)
         assert await again.authenticate(code, "861234567890123") == 0

@@ -109,7 +109,7 @@ async def test_the_last_answers_are_not_waited_for_for_ever(tmp_path: Path) -> N
         terminal, link = await deaf(site)
         await until(lambda: site.counters["links_choked"])
         choked = link._stall
-        link.end("disconnected")
+        link.end("idle")
         assert choked.cancelled()
         assert link._stall is not choked
         link.resume_writing()
