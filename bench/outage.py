@@ -27,7 +27,7 @@ from bench.full_load import count, expect_account, wait_stored
 from bench.latency import MARK_S, Latencies, quantiles_ms
 from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
-from bench.witness import Window, Witness
+from bench.witness import Window, Witness, within
 from store.embedded import EmbeddedPostgres
 
 FIRST_NEW_PHONE: Final = 13_850_000_000
@@ -252,7 +252,7 @@ def _judge(
         "drain": (seen.back_at, seen.drained_at),
     }
     with_all = tuple(quantiles_ms(latencies.between(*window), 0.99)[0] for window in windows.values())
-    moments = tuple(sum(begin < until and since < end for since, until in held_up) for begin, end in windows.values())
+    moments = tuple(within(held_up, window) for window in windows.values())
     p99 = {name: quantiles_ms(latencies.between(*window, held_up), 0.99)[0] for name, window in windows.items()}
     took = max(seen.drained_at - seen.back_at, 0.001)
     backlog = seen.received_at_back - seen.stored_at_back

@@ -21,7 +21,7 @@ from bench import hostile, lone
 from bench.latency import Latencies, quantiles_ms
 from bench.loading import expect_pace, loading
 from bench.outcome import Outcome
-from bench.witness import Window, Witness
+from bench.witness import Window, Witness, within
 
 P99_RATIO: Final = 1.5
 BAD_LINK_BYTES: Final = 64 << 10
@@ -149,9 +149,7 @@ def _ratio(
     out.figures["p99 with all that the disk held up (ms)"] = [
         [quantiles_ms(latencies.between(*window), 0.99)[0] for window in pair] for pair in pairs
     ]
-    out.figures["moments of the disk alone, beside"] = [
-        [sum(begin < until and since < end for since, until in held_up) for begin, end in pair] for pair in pairs
-    ]
+    out.figures["moments of the disk alone, beside"] = [[within(held_up, window) for window in pair] for pair in pairs]
     ratios = [beside / max(alone, LEAST_MS) for alone, beside in p99]
     median = statistics.median(ratios)
     out.figures["p99 alone, beside, each pair (ms)"] = p99

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,6 +18,11 @@ EVERY_S: Final = 0.02
 HELD_UP_S: Final = 0.03  # usual are 0.7 ms, and one in a thousand has 12
 
 Window = tuple[float, float]  # seconds since 1970
+
+
+def within(moments: Sequence[Window], window: Window) -> int:
+    """How many of them touch the window."""
+    return sum(window[0] < until and since < window[1] for since, until in moments)
 
 
 class Witness:
