@@ -133,31 +133,34 @@ class JournalFile:
         Raises:  JournalFull, sqlite3.Error: nothing was written.
         """
         connection = self._open_connection()
-        if self.size_bytes() > self._max_bytes:
-            raise JournalFull(f"{self.path}: holds {self._max_bytes} bytes that were not read yet")
         offset = self.last_offset + 1
         try:
+            if self.size_bytes() > self._max_bytes:
+                raise JournalFull(f"{self.path}: holds {self._max_bytes} bytes that were not read yet")
             connection.execute(
                 "INSERT INTO groups (id, records, closed_us, payload) VALUES (?, ?, ?, ?)",
                 (offset, records, time.time_ns() // 1000, b"".join(parts)),
             )
-        except sqlite3.Error:
-            self._recover()
+        except sqlite3.Error as error:
+            self._recover(error)
             raise
         self.last_offset = offset
         return offset
 
-    def _recover(self) -> None:
-        """After a failed statement: leave no transaction behind, and take a fresh connection when that fails too."""
+    def _recover(self, error: sqlite3.Error) -> None:
+        """After a failed statement: leave no transaction behind, and take a fresh connection next time, for the file's
+        handle may be what is broken (a disk that was away). Not when the disk is full: to open it anew needs room."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
         with contextlib.suppress(sqlite3.Error):
-            connection = self._open_connection()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            return
-        if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                self._connection = connection
+                return
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
 
     def _open_connection(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -208,8 +211,8 @@ class JournalFile:
                 return True
             self._trimmed = target
             return False
-        except sqlite3.Error:
-            self._recover()
+        except sqlite3.Error as error:
+            self._recover(error)
             raise
 
     def _shorten(self, connection: sqlite3.Connection) -> bool:
