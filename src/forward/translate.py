@@ -28,6 +28,7 @@ from jt809.messages import (
 DYNAMIC: Final = 0x1200  # 车辆动态信息交换业务
 _REAL: Final = 0x1202
 _HISTORY: Final = 0x1203
+_HIGHEST_M: Final = 0x7FFF  # a height word above it has its sign bit set
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,12 @@ class TerminalFacts:
 
 
 def position_blocks(batch: PositionBatch) -> list[bytes]:
-    """One 36-byte block a row. Items a report did not carry (recorder speed, mileage) are 0."""
+    """One 36-byte block a row. Items a report did not carry (recorder speed, mileage) are 0.
+
+    The height of JT/T 808 has no sign, but terminals below the sea write one: 65458 m is -78 m there, and on the wire
+    of 809, which has no sign either, 0.
+    """
+    altitude_m = np.where(batch.altitude_m > _HIGHEST_M, 0, batch.altitude_m)
     return encode_positions(
         batch.time_us,
         batch.longitude_deg,
@@ -76,7 +82,7 @@ def position_blocks(batch: PositionBatch) -> list[bytes]:
         _item(batch, "recorder_speed_kmh"),
         _item(batch, "mileage_km"),
         batch.heading_deg,
-        batch.altitude_m,
+        altitude_m,
         batch.status_flags,
         batch.alarm_flags,
     )

@@ -30,7 +30,7 @@ def test_a_position_in_the_wires_units() -> None:
         [(1, 5), (1, 6)],
         latitude_deg=np.array([-41.8, 41.8]),
         longitude_deg=np.array([-123.4, 123.4]),
-        altitude_m=np.array([-20, 70000], np.int32),
+        altitude_m=np.array([-20, 8848], np.int32),
         speed_kmh=np.array([60.5, 60.4], np.float32),
         heading_deg=np.array([360, 359], np.int32),
         status_flags=np.array([0x0F, 3], np.int64),
@@ -51,8 +51,13 @@ def test_a_position_in_the_wires_units() -> None:
     message = decode_body(DYNAMIC, Edition.V2011, history_body(CAR.field, [first, second]))
     assert isinstance(message, HistoryLocation)
     q = message.positions[1]
-    assert (q.speed_kmh, q.recorder_speed_kmh, q.mileage_km, q.altitude_m) == (60, 0, 0, 65535)
+    assert (q.speed_kmh, q.recorder_speed_kmh, q.mileage_km, q.altitude_m) == (60, 0, 0, 8848)
     assert (q.heading_deg, q.alarm, q.time - p.time) == (359, 0xFFFFFFFF, timedelta(seconds=1))
+
+
+def test_a_height_that_a_terminal_wrote_with_a_sign_is_below_the_sea() -> None:
+    blocks = position_blocks(batch_of([(1, 5)] * 3, altitude_m=np.array([0xFFFF, 0x8000, 0x7FFF], np.int32)))
+    assert [int.from_bytes(block[26:28], "big") for block in blocks] == [0, 0, 0x7FFF]
 
 
 def test_items_nobody_sent_are_zero() -> None:
