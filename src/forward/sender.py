@@ -241,7 +241,8 @@ class Sender:
             for after, upto in progress.ranges:
                 if upto > counted_to:
                     counted_from, counted_to = max(after, counted_to), upto
-                    self.backlog += await self._patiently(forwarding.count_positions, counted_from, upto)
+                    counted = await self._patiently(forwarding.count_positions, counted_from, upto)
+                    self.backlog += counted  # not in one line: what is sent while the database counts must not be lost
 
     async def _read_window(self, after: int, end: int) -> PositionBatch | None:
         """The positions of (after, end]; None when they are too many for one window. One offset is always taken whole:
