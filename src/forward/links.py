@@ -122,12 +122,15 @@ class Connection(asyncio.Protocol):
         if self.link.state is not state:
             self.rearm()
         self.flush()
+        self._wait_for_reader()
 
     def pause_writing(self) -> None:
         self._writable.clear()
 
     def resume_writing(self) -> None:
         self._writable.set()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
@@ -140,6 +143,14 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     # inside
+
+    def _wait_for_reader(self) -> None:
+        """A peer that asks and does not read its answers is not read either, until it does; else they would pile up
+        without a bound. What is sent unasked stops at half of this. Silence ends the link as ever."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > 2 * self._write_buffer_bytes:
+            self._transport.pause_reading()
 
     def _must_be_open(self) -> None:
         if not self.is_up:
