@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
@@ -37,6 +34,7 @@ from fleet import (
 from ingest.digest import Digest, Digester
 from ingest.journal import Group, Kind, SqliteJournalReader
 from ingest.remembered import WHO, Remembered
+from ingest.status import PipelineStatus, wall_clock_us
 from store import Database, OffsetMoved, Stored, Writer, blame
 from store.errors import in_short
 from store.media_store import MediaStore
@@ -56,27 +54,6 @@ RELOAD_S: Final = 1.0
 RELOAD_SHARE: Final = 0.1  # of the time at most, however often the fleet changes and however large it is
 NEVER_US: Final = 1 << 62  # far enough, and something can be added to it
 REFUSED: Final = (psycopg.DataError, psycopg.IntegrityError)  # for its content: trying again will not help
-
-
-def wall_clock_us() -> int:
-    return time.time_ns() // 1000
-
-
-@dataclass(slots=True)
-class PipelineStatus:
-    """For readiness, metrics and the status bar."""
-
-    offset: int = 0
-    running: bool = False
-    database_up: bool = False
-    waiting_since_us: int = 0  # receipt of the oldest record that is not stored yet; 0: none waits
-    newest_received_us: int = 0
-    backlog: bool = False
-    counts: Counter[str] = field(default_factory=Counter)  # the names are ours: bounded
-
-    def lag_s(self, now_us: int) -> float:
-        """How long the oldest record has waited that is not stored yet."""
-        return max(0.0, (now_us - self.waiting_since_us) / 1e6) if self.waiting_since_us else 0.0
 
 
 class Pipeline:

@@ -11,7 +11,8 @@ from typing import Final
 from fleet import Bus, PositionsSeen
 from ingest.digest import Digester
 from ingest.journal import SqliteJournalReader
-from ingest.pipeline import MAX_RECORDS, PipelineStatus, wall_clock_us
+from ingest.pipeline import MAX_RECORDS
+from ingest.status import PipelineStatus, wall_clock_us
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,9 @@ from ingest.digest import Digester
 from ingest.directory import Directory
 from ingest.journal import SqliteJournalReader, journal_path
 from ingest.media_janitor import MediaJanitor
-from ingest.pipeline import Pipeline, wall_clock_us
+from ingest.pipeline import Pipeline
 from ingest.preview import Preview
+from ingest.status import wall_clock_us
 from roadwarden.first_password import FirstPassword
 from roadwarden.parts import engine_defaults, firmware_folder, media_path, plausible
 from roadwarden.process import CannotStart, tell_parent
@@ -46,6 +47,8 @@ NO_SCHEMA: Final = "the schema is not there yet"
 PING_S: Final = 2.0
 LOOK_EVERY_S: Final = 2.0
 DRAIN_S: Final = 1.0  # to store what is in the journal, before the end
+READY_WAIT_S: Final = 30.0  # the ready line waits so long for a database; a migration, an outage may take longer
+READY_POLL_S: Final = 0.1
 
 
 class Core:
@@ -114,7 +117,9 @@ class Core:
             raise CannotStart(str(error)) from error
         web = uvicorn.Server(uvicorn_config(create_app(self._services())))
         web.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        tell_parent(ready={"http": address_of(web_socket), "jt809": jt809_address})
+        telling = asyncio.create_task(
+            self._tell_when_ready({"http": address_of(web_socket), "jt809": jt809_address}), name="ready line"
+        )
         parts: dict[str, Coroutine[Any, Any, Any]] = {
             "web": serve_web(web, web_socket),
             "control": self.control.run(),
@@ -130,13 +135,23 @@ class Core:
         for task in tasks:
             if task.get_name() != "web":
                 task.cancel()
-        await asyncio.wait(tasks, timeout=2.5)
+        telling.cancel()
+        await asyncio.wait(tasks | {telling}, timeout=2.5)
         await self.forwarder.stop()
         await self.web_database.close()
         await self.database.close()
         for task in done - {stopping}:
             if not task.cancelled() and task.exception() is not None:
                 raise RuntimeError(f"{task.get_name()} failed") from task.exception()
+
+    async def _tell_when_ready(self, addresses: Mapping[str, str]) -> None:
+        """The ready line says that the API can be used. Without a database it is said late, not never: terminals
+        are answered all the same."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_WAIT_S):
+                while not all(part is True for part in (await self._readiness()).values()):  # noqa: ASYNC110 (asked)
+                    await asyncio.sleep(READY_POLL_S)
+        tell_parent(ready=dict(addresses))
 
     async def _drain(self) -> None:
         """Store what is in the journal by now, as far as time allows; the rest is stored after the next start."""

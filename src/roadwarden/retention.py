@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 
-from ingest.pipeline import wall_clock_us
+from ingest.status import wall_clock_us
 from roadwarden.settings import Settings
 from store import Database, partitions
 from store.errors import in_short

@@ -12,8 +12,8 @@ import pytest
 
 from fleet import BatchStored, PositionsSeen
 from ingest import preview as preview_module
-from ingest.pipeline import PipelineStatus
 from ingest.preview import Preview
+from ingest.status import PipelineStatus
 from store import Database, EmbeddedPostgres, migrate
 from tests.ingest.waiting import until
 from tests.ingest.world import PHONE, Rec, World, bulk, events, fix, registered, report, us
