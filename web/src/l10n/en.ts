@@ -302,7 +302,7 @@ const en: Record<keyof typeof zh, string> = {
   'platform.noneHint': 'Once one is set up, its links and counts show here.',
   'platform.add': 'Add a platform',
   'platform.edit': 'Edit the platform',
-  'platform.hint': 'JT/T 809-2011: we open the main link, reconnect by ourselves and send what was missed',
+  'platform.hint': 'JT/T 809-2011: we open the main link, reconnect by ourselves and send what was missed; post inquiries, supervision and other requests of theirs are only counted and logged yet',
   'platform.name': 'Name',
   'platform.state': 'State',
   'platform.enabled': 'Enabled',

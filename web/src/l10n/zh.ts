@@ -303,7 +303,7 @@ export default {
   'platform.noneHint': '配置后，这里显示主从链路的状态和上传数量。',
   'platform.add': '新增上级平台',
   'platform.edit': '编辑上级平台',
-  'platform.hint': 'JT/T 809-2011：主链路由本平台发起，断线后自动重连并补传',
+  'platform.hint': 'JT/T 809-2011：主链路由本平台发起，断线后自动重连并补传；查岗、督办等上级下发的请求尚不处理，只计数并写入日志',
   'platform.name': '名称',
   'platform.state': '状态',
   'platform.enabled': '启用',
