@@ -151,7 +151,8 @@ class Demo:
             superior = self._start("superior", ["roadwarden.cli", "superior", "--port", "0"])
             self._start("fleet", self._fleet_arguments(data_dir))
             self._connect(api, superior)
-            print(f"\n  console   http://{http}/\n  sign-in   admin / {password}\n", flush=True)
+            print(f"\n  console   http://{http}/\n  sign-in   admin / {password}", flush=True)
+            print(f"  data      {data_dir} (ROADWARDEN_DATA_DIR for other commands)\n", flush=True)
             print(f"  {self._terminals} simulated vehicles are on the road. Ctrl-C stops everything.\n", flush=True)
             return self._watch()
         except (OSError, urllib.error.URLError) as error:
