@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Response
 
-from api.deps import Hub, MetricsDep, ServicesDep
+from api.deps import Hub, MetricsDep, ServicesDep, ThrottleDep
 from api.metrics import CONTENT_TYPE
 from api.services import LinkStatus
 
@@ -42,7 +42,7 @@ async def get_readiness(response: Response, services: ServicesDep) -> dict[str, 
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub) -> Response:
+async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub, throttle: ThrottleDep) -> Response:
     """Prometheus text."""
     gateway: Mapping[str, Any] = {}
     try:
@@ -55,6 +55,7 @@ async def get_metrics(services: ServicesDep, metrics: MetricsDep, hub: Hub) -> R
         "gateway_up": bool(gateway),
         "core_asyncio_tasks": len(asyncio.all_tasks()),
         "pipeline_journal_lag_seconds": services.journal_lag_s(),
+        "sign_in_failures_forgotten_total": throttle.evicted,
     }
     values |= gateway
     values |= services.core_stats()
