@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 import re
 import struct
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ import pytest
 
 from fleet import CHINA
 from tests.server import Client, Server, running_server
+from tests.waiting import wait_for
 from tests.wire import WireTerminal, escape, frame, location_body
 
 SEED = 20261101
@@ -200,14 +200,6 @@ def register(server: Server, phone: str, account: Counter[str]) -> WireTerminal 
     account["gateway_authentications"] += 1
     assert wire.authenticate(code) == 0
     return wire
-
-
-def wait_for(what: str, condition: object, timeout_s: float = 60.0) -> None:
-    assert callable(condition)
-    until = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < until, f"in vain: {what}"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import struct
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server import Client, Server, running_server
+from tests.waiting import wait_for
 from tests.wire import WireTerminal, escape, location_body
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 30 + b"\x7e\x7d\xff\xd9"
@@ -42,15 +42,6 @@ def packages(terminal: WireTerminal, message_id: int, body: bytes, total: int) -
         frames[number] = escape(head + struct.pack(">HHH", terminal.serial_no, total, number) + part)
         terminal.serial_no += 1
     return frames
-
-
-def until(found: Callable[[], Any], limit_s: float = 60.0) -> Any:
-    """What it finds, once it does."""
-    end = time.monotonic() + limit_s
-    while not (result := found()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-    return result
 
 
 def media_of(client: Client, phone: str) -> list[dict[str, Any]]:
@@ -85,7 +76,7 @@ def test_a_photo_in_packages_two_of_which_are_lost(site: tuple[Server, Client]) 
         assert media_of(client, "13900000001") == []
         terminal.socket.sendall(frames[4] + frames[7])
         assert answers_until(terminal, 0x8800).hex() == "0000002a"  # all there, and on disk
-        (item,) = until(lambda: media_of(client, "13900000001"))
+        (item,) = wait_for("the photo", lambda: media_of(client, "13900000001"))
     assert (item["plate"], item["media_id"], item["event"], item["channel"]) == ("辽P00001", 42, "door_close", 3)
     assert (item["time"], item["time_source"]) == ("2026-03-01T08:00:00.000Z", "terminal")
     assert (item["latitude_deg"], item["longitude_deg"]) == (41.8, 123.4)
@@ -106,7 +97,7 @@ def test_the_same_photo_sent_again_is_one(site: tuple[Server, Client]) -> None:
             answers_until(terminal, 0x8800)
         terminal.socket.sendall(b"".join(packages(terminal, 0x0801, upload_body(2), 10).values()))
         answers_until(terminal, 0x8800)
-        found = until(lambda: len(both := media_of(client, "13900000002")) == 2 and both)
+        found = wait_for("both photos", lambda: len(both := media_of(client, "13900000002")) == 2 and both)
     assert [one["media_id"] for one in found] == [2, 1]
     assert found[0]["sha256"] == found[1]["sha256"]
     stored = list((server.data_dir / "media").rglob(f"{found[0]['sha256']}.*"))
@@ -123,7 +114,7 @@ def test_what_cannot_be_read_is_kept_in_quarantine(site: tuple[Server, Client]) 
     def quarantined() -> bool:
         return "quarantined_undecodable" in client.text("/metrics")
 
-    until(quarantined)
+    wait_for("it is put aside", quarantined)
     assert media_of(client, "13900000003") == []
 
 
@@ -151,9 +142,9 @@ def test_what_is_stored_stays_stored_once_when_the_core_is_killed(site: tuple[Se
             if number == 3:
                 os.kill(core, signal.SIGKILL)
             answers_until(terminal, 0x8800)
-    until(lambda: core_of(server) not in (0, core))
+    wait_for("another core", lambda: core_of(server) not in (0, core))
     server.wait_ready(client)
-    found = until(lambda: len(all_ := media_of(client, "13900000005")) >= 5 and all_)
+    found = wait_for("all photos", lambda: len(all_ := media_of(client, "13900000005")) >= 5 and all_)
     assert sorted(one["media_id"] for one in found) == [1, 2, 3, 4, 5]
     assert {content_of(client, one["id"])[1] for one in found} == set(contents)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.server import Client, Server
+from tests.waiting import wait_for
 from tests.wire import WireTerminal, location_body
 
 VECTORS = [
@@ -64,12 +64,11 @@ def phone_field(vector: dict[str, Any]) -> bytes:
 
 def vehicle_id(client: Client, phone: str) -> int:
     """The vehicle of a terminal that has registered: it is there as soon as the pipeline has read the registration."""
-    until = time.monotonic() + 20
-    while True:
-        items = [item for item in client.get(f"vehicles?q={quote(phone)}")["items"] if item["phone"] == phone]
-        if items or time.monotonic() > until:
-            break
-        time.sleep(0.02)
+
+    def find() -> list[dict[str, Any]]:
+        return [item for item in client.get(f"vehicles?q={quote(phone)}")["items"] if item["phone"] == phone]
+
+    items = wait_for(f"the vehicle of {phone}", find)
     assert len(items) == 1, f"{phone}: {items}"
     found: int = items[0]["id"]
     return found
@@ -85,13 +84,7 @@ def track(client: Client, vehicle: int, when: str) -> Iterator[dict[str, Any]]:
 
 def wait_stored(client: Client, vehicle: int, position: dict[str, Any]) -> None:
     wanted = expectation(position)
-    until = time.monotonic() + 20
-    while True:
-        found = [stored(item) for item in track(client, vehicle, wanted[0])]
-        if wanted in found:
-            return
-        assert time.monotonic() < until, f"not stored: {wanted}\nthere is: {found}"
-        time.sleep(0.02)
+    wait_for(f"{wanted} is stored", lambda: wanted in [stored(item) for item in track(client, vehicle, wanted[0])])
 
 
 def test_every_valid_report_is_stored_as_its_vector_says(served: tuple[Server, Client]) -> None:
@@ -127,10 +120,7 @@ def test_invalid_reports_change_nothing_and_break_nothing(served: tuple[Server, 
     while (answer := terminal.general_response())[:2] != (serial_no, 0x0200):
         assert answer[2] != 0, f"a broken frame was answered with success: {answer}"
     vehicle = vehicle_id(client, "13900099001")
-    until = time.monotonic() + 20
-    while not (items := list(track(client, vehicle, utc(f"{when:%Y-%m-%d %H:%M:%S}")))):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    items = wait_for("the good report", lambda: list(track(client, vehicle, utc(f"{when:%Y-%m-%d %H:%M:%S}"))))
     assert len(items) == 1
     whole = client.get(f"vehicles/{vehicle}/track?from={datetime.now(UTC) - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
                        f"&to={datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")["items"]  # fmt: skip
@@ -147,10 +137,7 @@ def test_an_absurd_time_is_kept_aside_and_counted(served: tuple[Server, Client],
     serial_no = terminal.send(0x0200, location_body(time_bcd))
     assert terminal.general_response() == (serial_no, 0x0200, 0)  # it is on disk: the terminal need not repeat it
     reason = "undecodable" if time_bcd.startswith("2613") else "implausible_time"
-    until = time.monotonic() + 20
-    while f"quarantined_{reason}" not in client.text("/metrics"):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_for("it is counted", lambda: f"quarantined_{reason}" in client.text("/metrics"))
     vehicle = vehicle_id(client, "13900099002")
     assert vehicle not in [item["vehicle_id"] for item in client.get("positions/latest?limit=1000")["items"]]
     terminal.close()

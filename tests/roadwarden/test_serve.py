@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,18 +24,11 @@ from roadwarden.serve import Role, Supervisor
 from roadwarden.settings import load_settings
 from store import EmbeddedPostgresError
 from tests.server import Client, Server
+from tests.waiting import wait_for
 from tests.wire import WireTerminal, location_body
 
 TLS = Path(__file__).parents[1] / "ingest" / "tls"
 FREE = {f"ROADWARDEN_{name}_PORT": "0" for name in ("JT808", "HTTP", "JT809")}
-
-
-def until(what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.02)
-    return found
 
 
 # -- the whole tree
@@ -94,9 +87,9 @@ def test_what_is_killed_comes_back_where_it_was(server: Server, what: str) -> No
     before = pids(server)
     for pid in before[what]:
         os.kill(pid, signal.SIGKILL)
-    until("another process", lambda: pids(server)[what] and not set(pids(server)[what]) & set(before[what]))
-    until("ready again", lambda: is_ready(server))  # at the same address
-    until("terminals are answered", lambda: reports(server))
+    wait_for("another process", lambda: pids(server)[what] and not set(pids(server)[what]) & set(before[what]))
+    wait_for("ready again", lambda: is_ready(server))  # at the same address
+    wait_for("terminals are answered", lambda: reports(server))
     after = pids(server)
     for other in set(before) - {what, "postgres"}:
         assert after[other] == before[other]
@@ -114,12 +107,12 @@ def shown_certificate(server: Server) -> str:
 @pytest.mark.slow
 def test_a_signal_has_the_certificate_read_again_and_ends_nothing(server: Server) -> None:
     assert server.process is not None
-    before = until("a certificate", lambda: shown_certificate(server))
+    before = wait_for("a certificate", lambda: shown_certificate(server))
     assert before.strip() in (TLS / "localhost.pem").read_text()
     processes = pids(server)
     (server.data_dir.parent / "server.pem").write_bytes((TLS / "renewed.pem").read_bytes())
     server.process.send_signal(signal.SIGHUP)
-    renewed = until("the renewed one", lambda: (shown := shown_certificate(server)) != before and shown)
+    renewed = wait_for("the renewed one", lambda: (shown := shown_certificate(server)) != before and shown)
     assert renewed.strip() in (TLS / "renewed.pem").read_text()
     after = pids(server)
     assert {name: after[name] for name in ("gateway", "core")} == {
@@ -133,18 +126,18 @@ def test_starts_of_the_roles_are_counted(server: Server) -> None:
         text = Client(server.addresses["http"]).text("/metrics")
         return {role: float(count) for role, count in re.findall(r'role_starts_total{role="(\w+)"} (\S+)', text)}
 
-    first = until("they are counted", starts)
+    first = wait_for("they are counted", starts)
     (pid,) = pids(server)["gateway"]
     os.kill(pid, signal.SIGKILL)
-    until("one more", lambda: starts().get("gateway") == first["gateway"] + 1)
+    wait_for("one more", lambda: starts().get("gateway") == first["gateway"] + 1)
     assert starts()["core"] == first["core"]
-    until("ready again", lambda: is_ready(server))
+    wait_for("ready again", lambda: is_ready(server))
 
 
 @pytest.mark.slow
 def test_a_second_server_waits_for_the_first_and_gives_up_when_told(server: Server) -> None:
     second = start(server.data_dir)
-    until("it waits for the lock", lambda: waits_for_lock(second, server))
+    wait_for("it waits for the lock", lambda: waits_for_lock(second, server))
     assert second.stdout is not None
     assert "the data directory is in use, waiting up to 60 s for its end" in second.stdout.readline()
     second.send_signal(signal.SIGTERM)
@@ -198,9 +191,9 @@ def test_terminals_report_before_there_is_a_database(tmp_path: Path) -> None:
     server.wait_ready = lambda *_: None  # type: ignore[assignment, method-assign]
     try:
         server.start()
-        until("terminals are answered", lambda: reports(server))
+        wait_for("terminals are answered", lambda: reports(server))
         assert not is_ready(server)
-        assert server.stop() < 30
+        server.stop(30)  # raises when it takes longer
     finally:
         server.stop(60)
     assert server.processes() == []

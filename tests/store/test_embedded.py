@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from store import cluster, embedded
 from store.embedded import EmbeddedPostgres
 from store.launch import CAP_DAC_READ_SEARCH
 from tests.postgres import FAST, ROOT, bin_dir_of, short_folder
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -89,13 +89,6 @@ def setting(dsn: str, name: str) -> str:
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         assert row is not None
         return str(row[0])
-
-
-def wait_until(condition: Callable[[], object], patience_s: float = 30.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "timescaledb"])
@@ -176,7 +169,7 @@ def test_python_and_server_killed_and_started_at_once(folder: Path) -> None:
 def test_no_server_outlives_a_killed_python(folder: Path) -> None:
     keeper = Keeper(folder / "pg")
     keeper.kill()
-    wait_until(lambda: not list(cluster._servers_in(folder / "pg" / "data")))
+    wait_for("it is gone", lambda: not list(cluster._servers_in(folder / "pg" / "data")))
 
 
 def test_a_pid_that_somebody_else_has_now_stops_nobody(folder: Path) -> None:
@@ -192,7 +185,7 @@ def test_a_pid_that_somebody_else_has_now_stops_nobody(folder: Path) -> None:
         lines = lock_file.read_text().splitlines()
         account = cluster.choose_account(folder / "pg", "nobody")
         with subprocess.Popen(cluster.launch_command(Path("/bin/sleep"), ["60"], signal.SIGKILL, account)) as stranger:
-            wait_until(lambda: Path(f"/proc/{stranger.pid}/cmdline").read_bytes().startswith(b"/bin/sleep"))
+            wait_for("it sleeps", lambda: Path(f"/proc/{stranger.pid}/cmdline").read_bytes().startswith(b"/bin/sleep"))
             lock_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
             assert server.start() == dsn
             assert stranger.poll() is None
