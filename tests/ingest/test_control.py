@@ -86,10 +86,19 @@ async def test_the_client_waits_for_the_server_and_finds_it_again(tmp_path: Path
         await until(lambda: not client.is_connected)
 
 
-async def test_a_server_that_goes_away_answers_nobody(server: ControlServer, client: ControlClient) -> None:
+async def test_a_server_that_goes_away_answers_nobody(
+    server: ControlServer, client: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = asyncio.Event()
+
+    async def never(request: dict[str, Any]) -> dict[str, Any]:
+        heard.set()
+        return await silent(request)
+
+    monkeypatch.setitem(HANDLERS, "silent", never)
     await until(lambda: client.is_connected)
     asking = asyncio.create_task(client.request("silent"))
-    await asyncio.sleep(0.01)
+    await heard.wait()
     await server.close()
     with pytest.raises(ControlUnavailable):
         await asking
