@@ -176,6 +176,39 @@ async def test_between_two_slices_of_a_trim_groups_are_written(tmp_path: Path, m
     assert file.groups[-1] > file.groups[0]
 
 
+class BrokenTrim(JournalFile):
+    """One that cannot trim, for a while."""
+
+    failures = 3
+
+    def trim(self) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().trim()
+
+
+async def test_a_trim_that_fails_is_counted_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit_module, "HOUSEKEEPING_S", 0.01)
+    file = BrokenTrim(journal_path(tmp_path))
+    async with open_journal(file) as journal:
+        for number in range(10):
+            journal.append(number)
+            await journal.writer.flush()
+        async with open_reader(file.path) as reader:
+            await reader.trim(9)
+        await until(lambda: not file.failures and not file.wants_trim())
+        assert journal.counters["journal_trim_errors"] == 3
+
+
+async def test_a_slice_whose_time_comes_after_the_end_is_none(tmp_path: Path) -> None:
+    file = LongTrim(journal_path(tmp_path))
+    async with open_journal(file) as journal:
+        pass
+    journal.writer._trim_on()  # a timer may have been under way
+    assert file.trims == []
+
+
 def pages_bytes(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("PRAGMA page_count").fetchone()[0]) * sqlite_module.PAGE_BYTES

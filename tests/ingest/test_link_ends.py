@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleet import SessionChange
+from ingest import gateway as gateway_module
 from ingest.gateway import Gateway
+from ingest.links import TcpLink
 from tests.ingest.terminals import REPORT, facts_in, messages_in, running
 from tests.ingest.waiting import until
 
@@ -74,3 +78,25 @@ async def test_links_whose_turn_has_not_come_are_closed_with_the_gateway(tmp_pat
         assert not site.gateway.sessions
         assert site.counters["links_ended{reason=gateway_stopped}"] == 1
         assert [fact.online for fact in facts_in(tmp_path) if isinstance(fact, SessionChange)] == [True, False]
+
+
+async def test_a_link_that_comes_while_the_others_are_closed_is_closed_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_spread = gateway_module.close_spread
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(20)
+
+    async with running(tmp_path) as site:
+
+        async def spread(*what: Any) -> None:
+            await close_spread(*what)
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: TcpLink(site.gateway, ("192.0.2.7", 1)), sock=ours)
+
+        monkeypatch.setattr(gateway_module, "close_spread", spread)
+        await site.gateway.close()
+        assert site.counters["links_ended{reason=gateway_stopped}"] == 1
+        await until(lambda: not site.gateway._links)
+    with theirs:
+        assert theirs.recv(1) == b""
