@@ -1,7 +1,7 @@
 """A superior platform (上级平台): takes JT/T 809 main links, connects sub links back, and keeps its own account.
 
-It is what a subordinate platform's forwarding is tested against, so it reads positions with a layout of its own and can
-misbehave on demand: drop links, refuse logins, stop reading, swallow what was sent last.
+It is what a subordinate platform's forwarding is tested against, so it can misbehave on demand: drop links, refuse
+logins, stop reading, swallow what was sent last.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ import asyncio
 import contextlib
 import random
 import signal
-import struct
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, cast
 
 from jt809 import (
-    BodyError,
     Cipher,
     Deframer,
     Header,
@@ -28,7 +24,6 @@ from jt809 import (
     SerialCounter,
     SuperiorMainLink,
     SuperiorSubLink,
-    UsageError,
 )
 from jt809.events import (
     BadFrameReceived,
@@ -40,16 +35,11 @@ from jt809.events import (
     MessageReceived,
     OutOfPlace,
 )
-from jt809.fields import BEIJING
-from jt809.messages import ConnectRequest, VehicleRegister, VehicleRegisterBase
+from jt809.messages import ConnectRequest
+from simulators.arrivals import Arrivals
 
 REPORT_S: Final = 10.0
 SUB_LINK_TRIES: Final = 3
-_ENVELOPE: Final = struct.Struct(">21sBHI")
-_BLOCK: Final = struct.Struct(">BBBHBBBIIHHIHHII")
-
-Key = tuple[str, int, datetime]
-"""One position: plate, plate colour, satellite time (UTC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +50,6 @@ class Account:
     password: str | None = field(default=None, repr=False)
     cipher: Cipher | None = None
     is_encrypting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fix:
-    """A position as it arrived, numbers as on the wire."""
-
-    longitude: int  # 1e-6 degree
-    latitude: int
-    speed_kmh: int
-    recorder_speed_kmh: int
-    mileage_km: int
-    heading_deg: int
-    altitude_m: int
-    state: int
-    alarm: int
 
 
 class _Socket(asyncio.Protocol):
@@ -138,20 +113,16 @@ class _Socket(asyncio.Protocol):
         self.after()
 
 
-class Superior:
-    """``await start()``, read the account, ``await stop()``.
+class Superior(Arrivals):
+    """``await start()``, read what arrived, ``await stop()``.
 
     Args: accounts: by access code; None lets everybody in.
           connects_back: open the sub link after a login.
-          remember: how many distinct positions the account keeps; the oldest are forgotten and counted.
+          remember: as of ``Arrivals``.
           link: times of the links.
           sub_link_pause_s: between two tries of the sub link.
 
-    Attributes:
-        counts:     messages by ``0x1200/0x1202``, and ``positions`` (with repeats).
-        by_vehicle: positions, with repeats, by (plate, colour).
-        positions:  distinct positions; live and history hold the keys that came as 0x1202 and as 0x1203.
-        registered: the newest 0x1201 of each vehicle.
+    Attributes, besides those of ``Arrivals``, whose ``counts`` have what else happens on the links:
         logins:     access codes in the order they logged in; refused: results given.
     """
 
@@ -167,24 +138,15 @@ class Superior:
         chance: random.Random | None = None,
         sub_link_pause_s: float = 1.0,
     ) -> None:
+        super().__init__(remember)
         self.host = host
         self.accounts = accounts
         self.refuse_with: int | None = None  # fault: answer every login with this result
-        self.counts: Counter[str] = Counter()
-        self.by_vehicle: Counter[tuple[str, int]] = Counter()
-        self.positions: dict[Key, Fix] = {}
-        self.live: set[Key] = set()
-        self.history: set[Key] = set()
-        self.registered: dict[tuple[str, int], VehicleRegister | VehicleRegisterBase] = {}
-        self.order: list[Key] | None = None  # set to [] to note every arrival in order, history and live
         self.logins: list[int] = []
         self.refused: list[int] = []
-        self.forgotten = 0
-        self.bad = Counter[str]()  # bodies and frames that could not be read
         self.sockets: set[_Socket] = set()
         self._port = port
         self._connects_back = connects_back
-        self._remember = remember
         self._settings = link or LinkSettings()
         self._chance = chance or random.Random()
         self._sub_link_pause_s = sub_link_pause_s
@@ -285,7 +247,7 @@ class Superior:
             case LoginAsked():
                 self._login(socket, event)
             case MessageReceived():
-                self._account(event)
+                self.take(event)
             case LoginAccepted():
                 self.counts["sub links up"] += 1
             case LoginRefused():
@@ -359,48 +321,6 @@ class Superior:
                 return
             if not main.closed.done():
                 await asyncio.sleep(self._sub_link_pause_s)
-
-    def _account(self, event: MessageReceived) -> None:
-        self.counts[event.name] += 1
-        try:
-            if event.sub_id in (0x1202, 0x1203):
-                self._positions(event.body, event.sub_id)
-            elif event.sub_id == 0x1201:
-                message = event.decode()
-                assert isinstance(message, VehicleRegister | VehicleRegisterBase)
-                self.registered[message.plate, message.plate_color] = message
-        except (BodyError, UsageError, ValueError, struct.error) as error:
-            self.bad[f"{event.name}: {type(error).__name__}"] += 1
-
-    def _positions(self, body: bytes, sub_id: int) -> None:
-        plate_field, color, _, length = _ENVELOPE.unpack_from(body)
-        data = body[_ENVELOPE.size :]
-        plate = plate_field.rstrip(b"\x00").decode("gbk")
-        count, at = (1, 0) if sub_id == 0x1202 else (data[0], 1)
-        if length != len(data) or len(data) != at + count * _BLOCK.size or not 1 <= count <= 5:
-            raise ValueError(f"{count} positions in {len(data)} bytes, DATA_LENGTH {length}")
-        newest: datetime | None = None
-        for block in _BLOCK.iter_unpack(data[at:]):
-            _, day, month, year, hour, minute, second, *numbers = block
-            time = datetime(year, month, day, hour, minute, second, tzinfo=BEIJING)
-            if newest is not None and time < newest:
-                raise ValueError("0x1203 is not oldest first")
-            newest = time
-            self._position((plate, color, time), Fix(*numbers), sub_id)
-
-    def _position(self, key: Key, fix: Fix, sub_id: int) -> None:
-        self.counts["positions"] += 1
-        self.by_vehicle[key[:2]] += 1
-        if self.order is not None:
-            self.order.append(key)
-        if key not in self.positions and len(self.positions) >= self._remember:
-            oldest = next(iter(self.positions))
-            del self.positions[oldest]
-            self.live.discard(oldest)
-            self.history.discard(oldest)
-            self.forgotten += 1
-        self.positions[key] = fix
-        (self.live if sub_id == 0x1202 else self.history).add(key)
 
     def report(self) -> str:
         """One line: how many links, vehicles and positions."""

@@ -11,7 +11,7 @@ import pytest
 
 from fleet import BatchStored, PositionBatch
 from forward import translate
-from simulators.superior import Fix
+from simulators.arrivals import Fix
 from store import Database
 from tests.forward.world import QUICK, after, batch_of, eventually, world
 

@@ -14,7 +14,8 @@ import numpy as np
 from fleet import BatchStored, Bus, Commit, PositionBatch
 from forward import Forwarder, ForwarderConfig
 from jt809 import BackoffPolicy
-from simulators.superior import Key, Superior
+from simulators.arrivals import Key
+from simulators.superior import Superior
 from store import Database, Writer
 
 START = datetime(2024, 5, 1, 0, 0, 0, tzinfo=UTC)

@@ -12,7 +12,8 @@ import pytest
 from jt809 import Credentials, LinkSettings, MainLink, SerialCounter, State, SubLink
 from jt809.events import LoginAsked
 from jt809.messages import HistoryLocation, LinkTest, Message, Position, RealLocation, UnknownMessage, VehicleRegister
-from simulators.superior import Account, Fix, Superior, run
+from simulators.arrivals import Fix
+from simulators.superior import Account, Superior, run
 
 CODE = 12345678
 NOON = datetime(2024, 5, 1, 4, 0, 0, tzinfo=UTC)
@@ -120,10 +121,11 @@ async def test_the_account(superior: Superior, low: Low) -> None:
 
 async def test_what_is_wrong_is_noticed(superior: Superior, low: Low) -> None:
     low.send(HistoryLocation("辽A12345", 2, (position(2), position(1))))
-    low.send(UnknownMessage(0x1200, None, bytes(22) + b"\x12\x02" + bytes(4)))
+    for sub_id in (b"\x12\x02", b"\x12\x03"):  # nothing behind the head
+        low.send(UnknownMessage(0x1200, None, bytes(22) + sub_id + bytes(4)))
     assert low.writer is not None
     low.writer.write(b"rubbish")
-    await superior.until(lambda: sum(superior.bad.values()) == 3)
+    await superior.until(lambda: sum(superior.bad.values()) == 4)
     assert superior.positions.keys() == {("辽A12345", 2, NOON + timedelta(seconds=2))}
 
 
