@@ -84,6 +84,27 @@ def test_an_alarm_is_claimed_and_handled(seat: Page, console: Console, picture: 
 
 
 @pytest.mark.usefixtures("alarms")
+def test_the_keyboard_takes_one_alarm_after_the_other(seat: Page) -> None:
+    asked: list[str] = []
+    seat.on("request", lambda request: asked.append(request.url) if request.url.endswith("/claim") else None)
+    chosen = seat.locator("[data-testid^=alarm-][aria-current=true]")
+    open_alarm(seat)
+    for _ in range(2):
+        seat.keyboard.press("c")  # none is chosen, or one that is dealt with: the most urgent one
+        expect(chosen).to_have_attribute("data-state", "claimed")
+        seat.keyboard.press("c")  # it is ours already
+        seat.keyboard.press("h")
+        expect(seat.get_by_test_id("handle-dialog")).to_be_visible()
+        seat.keyboard.press("3")
+        expect(seat.get_by_test_id("code-checked_normal")).to_have_attribute("aria-checked", "true")
+        seat.keyboard.press("Control+Enter")
+        expect(seat.get_by_test_id("handle-dialog")).to_have_count(0)
+        seat.mouse.move(5, 5)
+        expect(chosen).to_have_count(0)
+    assert len(asked) == len(set(asked)) == 2
+
+
+@pytest.mark.usefixtures("alarms")
 def test_a_false_alarm_is_marked(seat: Page, console: Console) -> None:
     alarm = open_alarm(seat)
     name = str(alarm.get_attribute("data-testid")).removeprefix("alarm-")
@@ -212,6 +233,37 @@ def test_a_silent_stream_is_a_red_bar(page: Page, console: Console) -> None:
     expect(page.get_by_test_id("alarm-queue")).to_contain_text("现在看不到有没有新报警")
 
 
+def test_a_watch_that_cannot_know_does_not_say_that_all_is_well(page: Page, console: Console) -> None:
+    told: dict[str, Any] = {}
+
+    def relay(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            said = json.loads(message) | {"alarms": []}
+            said["stats"] |= {"alarms": dict.fromkeys("1234", 0), "notices": [], "journal_lag_s": 0.0} | told
+            socket.send(json.dumps(said))
+
+        server.on_message(forward)
+
+    page.route_web_socket(re.compile("/api/v1/live$"), relay)
+    sign_in(page, console)
+    queue = page.get_by_test_id("alarm-queue")
+    expect(queue).to_contain_text("没有待处理的报警")
+    for trouble, bar in (
+        ({"notices": [{"code": "gateway_away", "severity": "error", "detail": ""}]}, "gateway_away"),
+        ({"notices": [{"code": "database_away", "severity": "error", "detail": ""}]}, "database_away"),
+        ({"journal_lag_s": 25.0}, "pipeline_behind"),
+    ):
+        told |= trouble
+        expect(page.get_by_test_id(f"notice-{bar}")).to_be_visible()
+        expect(queue).to_contain_text("现在看不到有没有新报警")
+        expect(page).to_have_title(re.compile("^⚠ "))
+        expect(page.get_by_test_id("database")).to_have_class(re.compile("down" if bar == "database_away" else "up"))
+        told.clear()
+        expect(queue).to_contain_text("没有待处理的报警")
+
+
 def test_lists_are_read_until_they_are_there(page: Page, console: Console, refusals: list[int]) -> None:
     refusals.append(503)
     asked: list[str] = []
@@ -262,6 +314,21 @@ def test_the_pages_of_the_management_open(seat: Page, picture: Picture) -> None:
     seat.keyboard.press("s")
     expect(seat.get_by_test_id("health")).to_contain_text("正常")
     picture(seat, "system")
+
+
+def test_two_units_with_one_number_are_found_among_many(page: Page, console: Console) -> None:
+    def twice(route: Route) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        told["items"][-1]["duplicate_identity_at"] = datetime.now(UTC).isoformat()
+        route.fulfill(response=answer, json=told)
+
+    page.route(re.compile(r"/api/v1/terminals\?"), twice)
+    sign_in(page, console, "/terminals")
+    rows = page.locator(".el-table__body tr")
+    expect(rows.first).to_contain_text("号码被两台设备同时使用")
+    page.get_by_text("有异常 1").click()
+    expect(rows).to_have_count(1)
 
 
 def test_a_faulty_import_names_its_lines(seat: Page, console: Console, refusals: list[int]) -> None:

@@ -42,8 +42,14 @@ let clockOffsetMs = 0
 export const dataAgeMs = computed(() => Math.max(0, monotonic.value - lastMessage.value))
 export const isStale = computed(() => dataAgeMs.value > STALE_MS)
 export const hasData = computed(() => stats.value !== null)
-/** New alarms may be waiting unseen: nothing comes from the server, or nothing from its database. */
-export const isBlind = computed(() => phase.value !== 'live' || isStale.value || stats.value?.database === 'down')
+const isTold = (...codes: string[]) => !!stats.value?.notices.some((one) => codes.includes(one.code))
+export const isDatabaseDown = computed(() => stats.value?.database === 'down' || isTold('database_away'))
+/** Vehicles stand where they were last seen: nothing comes from the server, or nothing to it. */
+export const isFrozen = computed(() => phase.value !== 'live' || isStale.value || isTold('gateway_away', 'journal_failing'))
+/** Alarms come that much later than what happened. */
+export const isBehind = computed(() => (stats.value?.journal_lag_s ?? 0) * 1000 > STALE_MS)
+/** New alarms may be waiting unseen: nothing comes from the vehicles, or nothing of it is judged. */
+export const isBlind = computed(() => isFrozen.value || isDatabaseDown.value || isBehind.value)
 /** How many open alarms the server counts that are not on the board: it holds the most pressing ones only. */
 export const unlisted = shallowRef(0)
 
