@@ -1,13 +1,14 @@
 /**
  * A sorted list whose rows do not jump from under the pointer: while the pointer is at work over it, known rows keep their
- * places, gone ones stay, new ones wait at the end. A pointer that has not stirred for a while is only lying there.
+ * places, gone ones stay and go on saying what has become of them, new ones wait at the end. A pointer that has not stirred
+ * for a while is only lying there.
  */
 
 import { computed, onBeforeUnmount, shallowRef, watch, type ComputedRef } from 'vue'
 
 const REST_MS = 15_000
 
-export function useHeldOrder<T>(sorted: ComputedRef<T[]>, keyOf: (item: T) => string) {
+export function useHeldOrder<T>(sorted: ComputedRef<T[]>, keyOf: (item: T) => string, latest: (item: T) => T | undefined = (item) => item) {
   const isHeld = shallowRef(false)
   const shown = shallowRef<T[]>(sorted.value)
   let release: ReturnType<typeof setTimeout> | undefined
@@ -20,7 +21,7 @@ export function useHeldOrder<T>(sorted: ComputedRef<T[]>, keyOf: (item: T) => st
     const fresh = new Map(sorted.value.map((item) => [keyOf(item), item]))
     const kept = shown.value.map((item) => {
       const key = keyOf(item)
-      const now = fresh.get(key) ?? item
+      const now = fresh.get(key) ?? latest(item) ?? item
       fresh.delete(key)
       return now
     })
