@@ -371,7 +371,10 @@ const en: Record<keyof typeof zh, string> = {
   'terminal.model': 'Maker · model · id',
   'terminal.edition': 'Edition',
   'terminal.firmware': 'Firmware',
-  'terminal.refusal': 'Last refusal',
+  'terminal.refusal': 'Oddity / last refusal',
+  'terminal.twice': '{time} two units with this number',
+  'terminal.exchanged': '{time} IMEI {former} became {imei}',
+  'terminal.noMatch': 'No such terminal',
   'terminal.since': 'First seen',
   'terminal.none': 'No terminals',
   'terminal.noneHint': 'Unknown terminals that register are listed here for approval; or give a phone when you create a vehicle.',
@@ -386,6 +389,7 @@ const en: Record<keyof typeof zh, string> = {
 
   'standing.approved': 'Approved',
   'standing.pending': 'Pending',
+  'standing.odd': 'Odd',
   'standing.blocked': 'Blocked',
 
   'fence.hint': 'Vehicles that enter or leave raise an alarm',
@@ -599,7 +603,7 @@ const en: Record<keyof typeof zh, string> = {
   'notice.role_failing': 'A process of the server keeps ending ({n} times)',
   'noticeHint.role_failing': 'Some functions may be missing; tell the administrator to read the log.',
   'notice.duplicate_identity': '{n} phone numbers are used by two terminals each',
-  'noticeHint.duplicate_identity': 'The newer one is turned away and its vehicle seems off-line; after-sales should check the SIM (Manage → Terminals says why).',
+  'noticeHint.duplicate_identity': 'The newer one is turned away and its vehicle seems off-line; after-sales should check the SIM (Manage → Terminals → Odd shows which).',
   'nav.media': 'Pictures and sound',
   'nav.firmware': 'Firmware',
   'user.dangerous': 'May give dangerous commands (cut-off, control, upgrade)',

@@ -372,7 +372,10 @@ export default {
   'terminal.model': '厂商 · 型号 · 终端 ID',
   'terminal.edition': '版本',
   'terminal.firmware': '固件',
-  'terminal.refusal': '最近一次拒绝',
+  'terminal.refusal': '异常 / 最近一次拒绝',
+  'terminal.twice': '{time} 号码被两台设备同时使用',
+  'terminal.exchanged': '{time} IMEI 由 {former} 变为 {imei}',
+  'terminal.noMatch': '没有符合条件的终端',
   'terminal.since': '首次出现',
   'terminal.none': '没有终端',
   'terminal.noneHint': '未知终端来注册时会列在这里等待审批；也可以在新增车辆时填写终端手机号。',
@@ -387,6 +390,7 @@ export default {
 
   'standing.approved': '已批准',
   'standing.pending': '待审批',
+  'standing.odd': '有异常',
   'standing.blocked': '已停用',
 
   'fence.hint': '车辆进出围栏时产生报警',
@@ -600,7 +604,7 @@ export default {
   'notice.role_failing': '服务器的一个进程反复退出（{n} 次）',
   'noticeHint.role_failing': '部分功能可能不可用，请通知系统管理员查看日志。',
   'notice.duplicate_identity': '有 {n} 个终端手机号被两台设备同时使用',
-  'noticeHint.duplicate_identity': '后上线的一台被拒绝接入，它的车辆会显示离线。请售后核对 SIM 卡或终端号（“管理 → 终端”里有拒绝原因）。',
+  'noticeHint.duplicate_identity': '后上线的一台被拒绝接入，它的车辆会显示离线。请售后核对 SIM 卡或终端号（在“管理 → 终端”里选“有异常”，可看到是哪几台）。',
   'nav.media': '影像记录',
   'nav.firmware': '终端固件',
   'user.dangerous': '可下发危险指令（断油断电、终端控制、升级）',
