@@ -3,7 +3,8 @@
 import { shallowRef } from 'vue'
 import type { Alarm, AlarmsStepped } from '@/client'
 import { inPortions, untickAll } from '@/seat/settling'
-import { reason, say } from '@/ui/notify'
+import { say } from '@/ui/notify'
+import { useSaving } from '@/ui/saving'
 import { write } from '@/ui/stored'
 
 export interface Refused {
@@ -12,23 +13,24 @@ export interface Refused {
   by: string | null
 }
 
+/** Ctrl+Enter sends every form of a step. */
+export function submitsOn(submit: () => void): (event: KeyboardEvent) => boolean {
+  return (event) => {
+    if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return false
+    event.preventDefault()
+    submit()
+    return true
+  }
+}
+
 export function useStep(draftName: string, done: () => void) {
-  const isBusy = shallowRef(false)
-  const failure = shallowRef('')
+  const { isBusy, failure, save } = useSaving()
   const refused = shallowRef<Refused[]>([])
 
   /** `words` says how many took it; `first` has to go well before anything is asked. */
-  async function take(
-    items: Alarm[],
-    ask: (ids: string[]) => Promise<AlarmsStepped>,
-    words: (n: number) => string,
-    first?: () => Promise<void>,
-  ): Promise<void> {
-    if (isBusy.value) return
-    isBusy.value = true
-    failure.value = ''
-    refused.value = []
-    try {
+  const take = (items: Alarm[], ask: (ids: string[]) => Promise<AlarmsStepped>, words: (n: number) => string, first?: () => Promise<void>): Promise<void> =>
+    save(async () => {
+      refused.value = []
       await first?.()
       const answer = await inPortions(items, ask)
       if (answer.items.length) say(words(answer.items.length))
@@ -38,12 +40,7 @@ export function useStep(draftName: string, done: () => void) {
       untickAll()
       done()
       setTimeout(() => write(draftName, null))
-    } catch (error) {
-      failure.value = reason(error)
-    } finally {
-      isBusy.value = false
-    }
-  }
+    })
 
   return { isBusy, failure, refused, take }
 }
