@@ -6,6 +6,8 @@ Reading a body gives its value; with a trace it also gives every field's place, 
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from io import BytesIO
@@ -20,6 +22,8 @@ from construct import (
     stream_read,
     stream_write,
 )
+
+_NOT_WRITTEN: Final = re.compile(r"struct '(>\w)' error during building, given value (.*)")
 
 
 class Span(NamedTuple):
@@ -81,9 +85,14 @@ _BASE: Final = "_base"  # in a context: where its stream begins in the body
 
 
 def reason(error: Exception) -> str:
-    """construct puts the path on a line of its own before the reason."""
+    """construct puts the path on a line of its own before the reason, and of a number it says which struct it uses."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith("Error in path")]
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    if found := _NOT_WRITTEN.fullmatch(lines[0]):
+        size = struct.calcsize(found[1])
+        return f"{found[2]} does not fit {size} {'byte' if size == 1 else 'bytes'}"
+    return lines[0]
 
 
 class Record(Construct):  # type: ignore[misc]
