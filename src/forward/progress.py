@@ -23,8 +23,10 @@ class Progress:
         self.live = max(cursor, stored)
         self._ranges: deque[tuple[int, int]] = deque()  # (after, upto], ascending, still to be sent as history
         self._marks: deque[tuple[int, int]] = deque()  # (token, reached), ascending
+        self._uncounted: deque[tuple[int, int]] = deque()  # (after, upto], of what the ranges got, not counted yet
         if stored > cursor:
             self._ranges.append((cursor, stored))
+            self._uncounted.append((cursor, stored))
 
     @property
     def reached(self) -> int:
@@ -57,12 +59,20 @@ class Progress:
         """
         if upto <= self.live:
             return
-        self._ranges.append((self.live, upto))
-        self.live = upto
+        after, self.live = self.live, upto
+        self._ranges.append((after, upto))
         if len(self._ranges) > MAX_RANGES:
-            _, end = self._ranges.pop()
-            after, _ = self._ranges.pop()
-            self._ranges.append((after, end))
+            self._ranges.pop()
+            first, after = self._ranges.pop()
+            self._ranges.append((first, upto))
+        if self._uncounted and self._uncounted[-1][1] == after:
+            after, _ = self._uncounted.pop()
+        self._uncounted.append((after, upto))
+
+    def take_uncounted(self) -> tuple[int, int] | None:
+        """What the history was given since this was asked last, oldest first, as an (after, upto] to count; None: all
+        was asked for. What was sent live and is to be sent again comes twice: it waits again."""
+        return self._uncounted.popleft() if self._uncounted else None
 
     @property
     def is_unmarked(self) -> bool:

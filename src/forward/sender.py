@@ -234,15 +234,12 @@ class Sender:
 
     async def _count(self, progress: Progress) -> None:
         """Add to the backlog what is left to the history: beside the sending, for a day's positions take minutes."""
-        counted_to = 0
         while True:
             await self._count_wake.wait()
             self._count_wake.clear()
-            for after, upto in progress.ranges:
-                if upto > counted_to:
-                    counted_from, counted_to = max(after, counted_to), upto
-                    counted = await self._patiently(forwarding.count_positions, counted_from, upto)
-                    self.backlog += counted  # not in one line: what is sent while the database counts must not be lost
+            while (part := progress.take_uncounted()) is not None:
+                counted = await self._patiently(forwarding.count_positions, *part)
+                self.backlog += counted  # not in one line: what is sent while the database counts must not be lost
 
     async def _read_window(self, after: int, end: int) -> PositionBatch | None:
         """The positions of (after, end]; None when they are too many for one window. One offset is always taken whole:
