@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,15 +196,21 @@ def dsn(server: Server) -> Iterator[str]:
         yield fresh
 
 
-@pytest.fixture
-async def database(dsn: str) -> AsyncIterator[store.Database]:
-    """An open store.Database on a fresh migrated database, once per back end."""
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[store.Database]:
     database = store.Database(dsn, min_size=1, max_size=4)
     await database.open()
     try:
         yield database
     finally:
         await database.close()
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[store.Database]:
+    """An open store.Database on a fresh migrated database, once per back end."""
+    async with opened(dsn) as database:
+        yield database
 
 
 @pytest.fixture
@@ -217,12 +223,8 @@ def postgresql_dsn(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 async def postgresql_database(postgresql_dsn: str) -> AsyncIterator[store.Database]:
     """An open store.Database on plain PostgreSQL only."""
-    database = store.Database(postgresql_dsn, min_size=1, max_size=4)
-    await database.open()
-    try:
+    async with opened(postgresql_dsn) as database:
         yield database
-    finally:
-        await database.close()
 
 
 @pytest.fixture

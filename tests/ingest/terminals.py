@@ -20,7 +20,7 @@ from jt808.header import Edition, Header, build_frame, parse_header
 from jt808.messages import TerminalAuthentication, TerminalRegister, encode_body
 from tests.ingest.waiting import until
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 PHONE = "13912345678"
 REPORT = bytes.fromhex("00000000000c00030261d8e0075bcd15000a02580087260715123456")
 """A body of 0x0200."""

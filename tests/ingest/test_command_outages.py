@@ -99,7 +99,7 @@ async def test_a_row_that_somebody_holds_is_left_for_the_next_look(bench: Bench)
     held, free = await bench.give(), await bench.give()
     async with bench.database.connection() as connection:
         await connection.execute("SELECT FROM commands WHERE id = %s FOR UPDATE", (held,))
-        await asyncio.wait_for(bench.desk.look(), 20)
+        await asyncio.wait_for(bench.desk.look(), 60)
         assert [await bench.state(held), await bench.state(free)] == ["queued", "sent"]
     await bench.desk.look()
     assert await bench.state(held) == "sent"

@@ -118,7 +118,7 @@ async def test_wake_ups_come_through_and_are_few(server: ControlServer, client: 
     client.journal_wake.clear()
     for _ in range(1000):
         server.wake_readers()
-    await asyncio.wait_for(client.journal_wake.wait(), 20)
+    await asyncio.wait_for(client.journal_wake.wait(), 60)
     assert await client.request("echo", text="x") == {"said": "x"}
 
 
