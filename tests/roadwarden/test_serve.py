@@ -95,6 +95,31 @@ def test_what_is_killed_comes_back_where_it_was(server: Server, what: str) -> No
         assert after[other] == before[other]
 
 
+@pytest.mark.slow
+def test_terminals_do_not_notice_that_the_core_hangs(server: Server) -> None:
+    """Rules, consoles, superior platforms and the database's client live there: no terminal waits for any of them."""
+
+    def stored() -> float:
+        text = Client(server.addresses["http"]).text("/metrics")
+        found = re.search(r"^roadwarden_pipeline_stored_total (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    wait_for("ready", lambda: is_ready(server))
+    before = stored()
+    (core,) = pids(server)["core"]
+    os.kill(core, signal.SIGSTOP)
+    try:
+        with WireTerminal(server.jt808(), bytes.fromhex("013900077002")) as terminal:
+            terminal.login("测守护2")
+            for minute in range(30):
+                serial_no = terminal.send(0x0200, location_body(f"2611011200{minute:02}"))
+                assert terminal.general_response() == (serial_no, 0x0200, 0)
+    finally:
+        os.kill(core, signal.SIGCONT)
+    wait_for("all of them stored", lambda: is_ready(server) and stored() >= before + 30)
+    assert pids(server)["core"] == [core]
+
+
 def shown_certificate(server: Server) -> str:
     """The certificate of the TLS listener; "" while it does not answer."""
     host, port = server.addresses["jt808_tls"].rsplit(":", 1)
