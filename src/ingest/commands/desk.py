@@ -103,6 +103,7 @@ class CommandDesk:
             assert isinstance(event, SessionsChanged)
             if self._sessions.take_lost():
                 self._swept_at = -IDLE_S  # who came on-line is asked of the database
+                self.wake()
             online = [change.phone for change in event.changes if change.online]
             if online:
                 self._online.update(online)
