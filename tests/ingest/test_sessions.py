@@ -48,3 +48,13 @@ def test_now_and_then_is_nothing_to_flag() -> None:
         sessions.begin("1", number, number * 20.0)
     assert counters["duplicate_identities"] == 0
     assert len(sessions._displaced) == 1
+
+
+def test_who_displaced_somebody_once_is_forgotten_after_a_while() -> None:
+    sessions: Sessions[int] = Sessions(Counters())
+    for phone in range(100):
+        sessions.begin(str(phone), 1, 0.0)
+        sessions.begin(str(phone), 2, 0.0)
+    assert len(sessions._displaced) == 100
+    sessions.begin("0", 3, 200.0)
+    assert list(sessions._displaced) == ["0"]
