@@ -131,6 +131,8 @@ def again(settings: Settings, wanted: Filter, ids: Sequence[int] | None) -> int:
         f"positions ({done.repeats:,} were stored already) and {done.alarms:,} late alarms, "
         f"{done.tried - done.moved:,} stay"
     )
+    if ids and (lacking := len(set(ids)) - done.tried) > 0:
+        return _fail(f"{lacking} of the rows that were named are no such reports, or not in quarantine any more")
     return 0
 
 

@@ -226,6 +226,12 @@ async def test_a_replay_tells_what_it_did(run: Any, filled: World) -> None:
     assert "2 stay" in output
 
 
+async def test_a_named_row_that_is_not_there_is_said(run: Any, filled: World) -> None:
+    code, output = await run("quarantine", "replay", "987654", "987654", "987655")
+    assert code == 1
+    assert "2 of the rows that were named are no such reports" in output
+
+
 async def test_a_fact_that_could_not_be_read_is_shown_as_it_is(run: Any, filled: World) -> None:
     filled.write(Rec(b'{"phone": 1}', 0, kind=3, received=5))
     await filled.drain()
