@@ -11,6 +11,8 @@ from jt809.link import Link
 from jt809.messages import Message
 
 LINGER_S: Final = 2.0  # what is left unsent when we close has so long
+PIECE: Final = 2048  # bytes of a peer that are worked off at a time (20 ms at worst); a pause of TURN_S comes between
+TURN_S: Final = 0.05
 
 
 class Connection(asyncio.Protocol):
@@ -39,6 +41,8 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._close_reason = ""
+        self._unread = bytearray()  # came and waits for its turn; at most what one read brings
+        self._turn: asyncio.TimerHandle | None = None
 
     # what the rest of forward asks
 
@@ -116,25 +120,23 @@ class Connection(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        state = self.link.state
-        for event in self.link.receive_data(data, self.now):
-            self._on_event(self, event)
-        if self.link.state is not state:
-            self.rearm()
-        self.flush()
-        self._wait_for_reader()
+        self._unread += data
+        if self._turn is None:
+            self._take()
+        self._pace()
 
     def pause_writing(self) -> None:
         self._writable.clear()
 
     def resume_writing(self) -> None:
         self._writable.set()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._pace()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
         if not self.closed.done():
             self.closed.set_result(None)
         reason = self._close_reason or (f"connection lost: {error}" if error else "the peer closed the connection")
@@ -144,13 +146,35 @@ class Connection(asyncio.Protocol):
 
     # inside
 
-    def _wait_for_reader(self) -> None:
-        """A peer that asks and does not read its answers is not read either, until it does; else they would pile up
-        without a bound. What is sent unasked stops at half of this. Silence ends the link as ever."""
+    def _take(self) -> None:
+        """Work off a piece of what came; the rest has its turn later, so that no peer's flood takes the loop, which the
+        pipeline and the other platforms share."""
+        self._turn = None
+        piece = bytes(self._unread[:PIECE])
+        del self._unread[:PIECE]
+        state = self.link.state
+        for event in self.link.receive_data(piece, self.now):
+            self._on_event(self, event)
+        if self.link.state is not state:
+            self.rearm()
+        self.flush()
+        if self._unread and not self.closed.done():
+            self._turn = self._loop.call_later(TURN_S, self._next)
+
+    def _next(self) -> None:
+        self._take()
+        self._pace()
+
+    def _pace(self) -> None:
+        """Read on, or not: neither while a flood waits for its turn, nor while the peer asks and does not read its
+        answers, which would pile up without a bound. What is sent unasked stops at half of that. Silence ends the link
+        as ever."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > 2 * self._write_buffer_bytes:
+        if self._unread or self._transport.get_write_buffer_size() > 2 * self._write_buffer_bytes:
             self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _must_be_open(self) -> None:
         if not self.is_up:

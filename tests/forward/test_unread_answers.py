@@ -1,14 +1,18 @@
-"""A superior platform that asks and does not read the answers: what waits for it stays bounded."""
+"""A superior that asks a lot, and one that does not read the answers: neither takes the loop nor the memory."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from forward import links
 from forward.links import Connection
 from jt809 import Edition, LinkSettings, SerialCounter, SubLink
 from jt809.events import Event, LoginAsked
 from jt809.header import Header, build_frame
 from jt809.messages import DownConnectRequest, DownLinkTest, encode_body
+from tests.forward.world import eventually
 
 LIMIT = 1024
 AT_A_TIME = 64  # frames that one read brings
@@ -62,16 +66,38 @@ def frame(message: DownConnectRequest | DownLinkTest) -> bytes:
     return build_frame(Header(message_id, 0, 1), body, Edition.V2011)
 
 
-async def test_who_does_not_read_his_answers_is_not_read_until_he_does() -> None:
+def logged_in(limit: int) -> tuple[Connection, FullSocket]:
+    """A sub link that is up."""
+
     def on_event(connection: Connection, event: Event) -> None:
         if isinstance(event, LoginAsked):
             assert isinstance(connection.link, SubLink)
             connection.link.accept(LinkSettings(), SerialCounter(), connection.now)
 
-    connection = Connection(SubLink(LinkSettings(), asyncio.get_running_loop().time()), on_event, LIMIT)
+    connection = Connection(SubLink(LinkSettings(), asyncio.get_running_loop().time()), on_event, limit)
     transport = FullSocket(connection)
     connection.connection_made(transport)
     connection.data_received(frame(DownConnectRequest(0)))
+    return connection, transport
+
+
+async def test_a_flood_is_worked_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "TURN_S", 0.0)
+    connection, transport = logged_in(1 << 20)
+    flood = 1000
+    connection.data_received(frame(DownLinkTest()) * flood)
+    assert connection.link.received[0x9005] <= links.PIECE // ANSWER_BYTES
+    assert not transport.is_reading()
+    await eventually(lambda: connection.link.received[0x9005] == flood)
+    assert transport.is_reading()
+    assert connection.link.sent[0x9006] == flood
+    connection.data_received(frame(DownLinkTest()) * flood)
+    connection.connection_lost(None)
+    assert connection.closed.done()
+
+
+async def test_who_does_not_read_his_answers_is_not_read_until_he_does() -> None:
+    connection, transport = logged_in(LIMIT)
     for reads in range(2):
         while transport.is_reading():
             assert transport.waiting <= 2 * LIMIT
