@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 FLEET_CHANNEL: Final = "roadwarden_fleet"
 READ_ALL_EVERY_S: Final = 60.0  # finds what was deleted, or changed by someone who left updated_at alone
 READ_AGAIN_AFTER_S: Final = 1.0  # a fleet that registers changes the table with every transaction
+NOT_MADE_YET: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""A first start, or the first one of a new version: the core is just making the schema, migration by migration."""
 OVERLAP_S: Final = 30.0  # a row carries the time its transaction began, and may become visible later
 
 
@@ -79,8 +81,7 @@ class IdentitySync:
                 rows = await read_identities(connection, changed_within_s=None if is_all else OVERLAP_S)
         except psycopg.Error as error:
             self._try_again()
-            # A first start: the schema is still being made.
-            if not self._was_told and not isinstance(error, psycopg.errors.UndefinedTable):
+            if not self._was_told and not isinstance(error, NOT_MADE_YET):
                 log.warning("terminals cannot be read from the database; those known here go on: %s", error)
                 self._was_told = True
             return

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingest import identity_sync
 from ingest.identities import BLOCKED, Identities, Identity, IdentityFile
 from ingest.identity_sync import IdentitySync
 from store import Database
@@ -135,3 +137,25 @@ async def test_a_failure_of_ours_with_one_terminal_is_said_and_tried_again(
         await until(lambda: identities.get("1"))
     assert calls[:2] == [True, True]
     assert "could not be taken over" in caplog.text
+
+
+@pytest.mark.postgres
+async def test_a_schema_that_is_still_being_made_is_waited_for_without_a_word(
+    postgresql_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read, asked = identity_sync.read_identities, list[str]()
+
+    async def noted(connection: Any, changed_within_s: float | None) -> list[Any]:
+        asked.append("again")
+        return await read(connection, changed_within_s=changed_within_s)
+
+    monkeypatch.setattr(identity_sync, "read_identities", noted)
+    database = postgresql_database
+    await execute(database, "INSERT INTO terminals (phone) VALUES ('1')")
+    await execute(database, "ALTER TABLE terminals RENAME COLUMN idle_s TO not_yet")
+    async with synchronised(database.dsn, tmp_path) as identities:
+        await until(lambda: len(asked) > 2)
+        assert identities.get("1") is None
+        await execute(database, "ALTER TABLE terminals RENAME COLUMN not_yet TO idle_s")
+        await until(lambda: identities.get("1"))
+    assert "cannot be read" not in caplog.text
