@@ -28,6 +28,7 @@ async def test_who_came_while_events_were_lost_is_asked_of_the_database_at_once(
     async with at_work(bench.desk):
         await until(lambda: looks)
         await bench.come_online()
+        bench.desk._online.clear()  # nobody has told the desk
         bench.bus.publish(SessionsChanged([SessionChange(0, PHONE, True, "", "tcp", "2019", "")]))
         for _ in range(DEFAULT_CAPACITY):
             bench.bus.publish(SessionsChanged([SessionChange(0, "13900000001", False, "", "tcp", "2019", "idle")]))
