@@ -11,8 +11,8 @@ from jt809.link import Link
 from jt809.messages import Message
 
 LINGER_S: Final = 2.0  # what is left unsent when we close has so long
-PIECE: Final = 2048  # bytes of a peer that are worked off at a time (20 ms at worst); a pause of TURN_S comes between
-TURN_S: Final = 0.05
+PIECE: Final = 2048  # bytes of a peer that are worked off at a time: 20 ms at worst
+PAUSE: Final = 3.0  # times as long as a piece took passes until the next one
 
 
 class Connection(asyncio.Protocol):
@@ -150,6 +150,7 @@ class Connection(asyncio.Protocol):
         """Work off a piece of what came; the rest has its turn later, so that no peer's flood takes the loop, which the
         pipeline and the other platforms share."""
         self._turn = None
+        began = self._loop.time()
         piece = bytes(self._unread[:PIECE])
         del self._unread[:PIECE]
         state = self.link.state
@@ -159,7 +160,7 @@ class Connection(asyncio.Protocol):
             self.rearm()
         self.flush()
         if self._unread and not self.closed.done():
-            self._turn = self._loop.call_later(TURN_S, self._next)
+            self._turn = self._loop.call_later(PAUSE * (self._loop.time() - began), self._next)
 
     def _next(self) -> None:
         self._take()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from forward import links
 from forward.links import Connection
 from jt809 import Edition, LinkSettings, SerialCounter, SubLink
@@ -81,8 +79,7 @@ def logged_in(limit: int) -> tuple[Connection, FullSocket]:
     return connection, transport
 
 
-async def test_a_flood_is_worked_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "TURN_S", 0.0)
+async def test_a_flood_is_worked_off_in_turns() -> None:
     connection, transport = logged_in(1 << 20)
     flood = 1000
     connection.data_received(frame(DownLinkTest()) * flood)
