@@ -149,16 +149,17 @@ class Database:
 
     async def _why_not(self) -> str:
         """Why there is no connection: ask once more by ourselves, since the pool keeps the reason to itself."""
-        if self._pool.get_stats().get("pool_size", 0) >= self._pool.max_size and self._is_up:
-            return f"all {self._pool.max_size} connections to {self._where} were busy for {self.timeout_s:g} s"
-        reason = "no answer"
         try:
             async with asyncio.timeout(2.0):
                 connection = await AsyncConnection.connect(self.dsn, connect_timeout=2)
             await connection.close()
-            reason = "it answers again"
         except (psycopg.OperationalError, TimeoutError) as error:
             reason = in_short(error)
+        else:
+            # The pool counts those that it tries to make, too: only a server that answers shows that they are busy.
+            if self._is_up and self._pool.get_stats().get("pool_size", 0) >= self._pool.max_size:
+                return f"all {self._pool.max_size} connections to {self._where} were busy for {self.timeout_s:g} s"
+            reason = "it answers again"
         self._note_down(reason)
         return f"{self._where} gave no connection within {self.timeout_s:g} s: {reason}"
 
