@@ -356,7 +356,12 @@ class TcpLink(TerminalLink, asyncio.Protocol):
             self.host.addresses.leave(self.host_address)
 
     def _lost(self, reason: str) -> None:
-        self.end(reason)
+        """It is gone, but what it had said before is taken in first: it may be the better part of a photo."""
+        if self._pauses == UNREAD and not self.is_ended:
+            self._next_slice()
+            self.host.turns.add(partial(self._lost, reason))
+        else:
+            self.end(reason)
         self.host.link_lost(self)
 
     def _close(self) -> None:

@@ -67,6 +67,32 @@ async def test_what_had_come_in_full_before_a_reset_is_kept(tmp_path: Path) -> N
         assert messages_in(tmp_path)
 
 
+@pytest.mark.parametrize("is_pressed", [False, True])
+async def test_what_was_read_before_a_link_broke_is_taken_in_first(tmp_path: Path, is_pressed: bool) -> None:
+    """A link that breaks while we answer is lost at once, with much of what was read waiting for its turn."""
+    async with running(tmp_path) as site:
+        terminal = await site.terminal()
+        await terminal.log_in()
+        (link,) = site.gateway.sessions.links()
+        assert isinstance(link, TcpLink)
+        with nobodys_turn(site.gateway):
+            terminal.write(b"".join(terminal.frame(0x0200, REPORT) for _ in range(200)))
+            await until(lambda: site.gateway.turns._waiting)
+            assert link._transport is not None
+            link._transport.abort()
+            await until(lambda: link._transport is None)
+            came = link._unread.count(b"\x7e") // 2
+            assert came > 50
+            if is_pressed:  # by the journal, for as long as its slice's turn takes
+                link.press(True)
+                site.gateway.turns._waiting.popleft()()
+                link.press(False)
+        await until(lambda: not site.gateway.sessions)
+        await site.gateway._journal.flush()
+        assert len(messages_in(tmp_path)) == came
+        await until(lambda: not site.gateway._links)
+
+
 async def test_links_whose_turn_has_not_come_are_closed_with_the_gateway(tmp_path: Path) -> None:
     async with running(tmp_path) as site:
         terminal = await site.terminal()
