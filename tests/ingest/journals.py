@@ -78,3 +78,11 @@ class GatedFile(JournalFile):
 
 def numbers(groups: list[Group]) -> list[int]:
     return [int(number) for group in groups for number in group.headers["received_us"]]
+
+
+async def read_all(reader: SqliteJournalReader) -> list[Group]:
+    """All groups, in as many reads as their size takes."""
+    groups: list[Group] = []
+    while found := await reader.read(groups[-1].offset if groups else 0, 10**9):
+        groups += found
+    return groups

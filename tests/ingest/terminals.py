@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from ingest.control import ControlClient, control_path
 from ingest.gateway import Gateway, GatewayConfig
-from ingest.journal import Kind, SqliteJournalReader, journal_path
+from ingest.journal import Group, Kind, SqliteJournalReader, journal_path
 from ingest.journal.facts import Fact, decode_fact
 from jt808.framing import BadFrame, Deframer
 from jt808.header import Edition, Header, build_frame, parse_header
@@ -198,27 +198,31 @@ class Site:
 
 
 def messages_in(data_dir: Path) -> list[tuple[str, int, bytes]]:
-    reader = SqliteJournalReader(journal_path(data_dir))
-    found = [
+    return [
         (group.phone(i), int(group.headers["message_id"][i]), group.body(i))
-        for group in reader.read_now(0, 10**9)
+        for group in _groups_in(data_dir)
         for i in range(len(group))
         if group.headers["kind"][i] == Kind.MESSAGE
     ]
-    reader.close()
-    return found
 
 
 def facts_in(data_dir: Path) -> list[Fact]:
-    reader = SqliteJournalReader(journal_path(data_dir))
-    found = [
+    return [
         decode_fact(int(group.headers["kind"][i]), group.body(i))
-        for group in reader.read_now(0, 10**9)
+        for group in _groups_in(data_dir)
         for i in range(len(group))
         if group.headers["kind"][i] != Kind.MESSAGE
     ]
+
+
+def _groups_in(data_dir: Path) -> list[Group]:
+    """All of them, in as many reads as their size takes."""
+    reader = SqliteJournalReader(journal_path(data_dir))
+    groups: list[Group] = []
+    while found := reader.read_now(groups[-1].offset if groups else 0, 10**9):
+        groups += found
     reader.close()
-    return found
+    return groups
 
 
 @asynccontextmanager
